@@ -1,0 +1,1 @@
+"""Latent Studio: an interactive editing studio for images."""

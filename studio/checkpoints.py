@@ -1,0 +1,400 @@
+"""Checkpoints: the card, the store on disk and the cache of loaded models."""
+
+import hashlib
+import json
+import shutil
+import threading
+import uuid
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from studio import methods, paths
+from studio.data.batch import DataSpec
+from studio.errors import CheckpointError, ConfigError
+from studio.methods.base import Config, Method, Operation
+
+FORMAT = 1
+CARD = "card.json"
+MODEL = "model.safetensors"
+CRITICS = "critics.safetensors"
+SAMPLES = "samples.png"
+NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-_")
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a checkpoint is and where it comes from; listing reads only this.
+
+    Attributes:
+        name: ``METHOD.TAG``, the folder's name.
+        method: Key in ``METHODS``.
+        config: The method's configuration as plain values.
+        data: The data description as plain values.
+        step: Training steps taken in the last stage.
+        parent: Checkpoint that training started from, or empty.
+        seed: Of the training run.
+        data_set: Name and number of training pictures.
+        terms: Under which terms the training data may be used.
+        training: Batch size, minutes, device and other facts of the run.
+        metrics: Measured numbers, by name.
+        command: The command that repeats the measurement.
+        hashes: SHA-256 by tensor file.
+        format: Of the folder's layout.
+    """
+
+    name: str
+    method: str
+    config: dict[str, Any]
+    data: dict[str, Any]
+    step: int
+    parent: str = ""
+    seed: int = 0
+    data_set: str = ""
+    terms: str = ""
+    training: dict[str, Any] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
+    command: str = ""
+    hashes: dict[str, str] = field(default_factory=dict)
+    format: int = FORMAT
+
+    @property
+    def spec(self) -> DataSpec:
+        """The pictures that the model expects."""
+        return DataSpec.from_dict(self.data)
+
+    @property
+    def entry(self) -> Method:
+        """The method's row of ``METHODS``."""
+        return methods.find(self.method)
+
+    @property
+    def typed_config(self) -> Config:
+        """The configuration as the method's own class."""
+        return self.entry.config.from_dict(self.config)
+
+    @classmethod
+    def read(cls, folder: Path) -> "Card":
+        """Read a checkpoint's card.
+
+        Raises:
+            CheckpointError: It is missing, damaged, or newer than this program.
+        """
+        try:
+            values = json.loads((folder / CARD).read_text(encoding="utf-8"))
+            if values.get("format", 0) > FORMAT:
+                raise CheckpointError(
+                    f"The checkpoint {folder.name} has format {values['format']}, this program "
+                    f"reads up to {FORMAT}: update Latent Studio to use it."
+                )
+            return cls(**values)
+        except FileNotFoundError as error:
+            raise CheckpointError(
+                f"There is no checkpoint at {folder}: it has no {CARD}."
+            ) from error
+        except (json.JSONDecodeError, TypeError, AttributeError, UnicodeDecodeError) as error:
+            raise CheckpointError(f"The card of {folder.name} is damaged: {error}.") from error
+
+    def write(self, folder: Path) -> None:
+        """Write the card into a checkpoint's folder."""
+        text = json.dumps(asdict(self), indent=2, ensure_ascii=False)
+        beside = folder / f"{CARD}.part"
+        beside.write_text(text + "\n", encoding="utf-8")
+        beside.replace(folder / CARD)
+
+
+class CheckpointStore:
+    """The checkpoints on disk: those that ship with the program and the person's own."""
+
+    def __init__(self, *roots: Path) -> None:
+        """Look in the given folders, by default the person's own and then the shipped ones."""
+        self.roots = roots or (paths.user_checkpoints(), paths.SHIPPED_CHECKPOINTS)
+
+    def names(self, operation: Operation | None = None) -> list[str]:
+        """List the checkpoints, of one operation if asked; damaged ones are left out."""
+        return [
+            card.name
+            for card in self.cards()
+            if operation is None or operation in card.entry.operations
+        ]
+
+    def cards(self) -> list[Card]:
+        """Read the cards of all usable checkpoints, sorted by name."""
+        return [entry for entry in self._entries() if isinstance(entry, Card)]
+
+    def problems(self) -> list[str]:
+        """Say what is wrong with the folders that are no usable checkpoint."""
+        return [str(entry) for entry in self._entries() if isinstance(entry, CheckpointError)]
+
+    def _entries(self) -> list[Card | CheckpointError]:
+        entries: dict[str, Card | CheckpointError] = {}
+        for root in self.roots:
+            for folder in sorted(root.glob("*.*")) if root.is_dir() else []:
+                if folder.is_dir() and folder.name not in entries and folder.name[0] != ".":
+                    entries[folder.name] = self._read(folder)
+        return [entries[name] for name in sorted(entries)]
+
+    @staticmethod
+    def _read(folder: Path) -> Card | CheckpointError:
+        try:
+            card = Card.read(folder)
+            methods.find(card.method)
+        except CheckpointError as error:
+            return error
+        except ConfigError as error:
+            return CheckpointError(f"The checkpoint {folder.name} cannot be used: {error}")
+        return card
+
+    def folder(self, name: str) -> Path:
+        """Return a checkpoint's folder.
+
+        Raises:
+            CheckpointError: There is no checkpoint of that name.
+        """
+        check_name(name)
+        for root in self.roots:
+            if (root / name / CARD).is_file():
+                return root / name
+        known = ", ".join(self.names()) or "none"
+        raise CheckpointError(f"There is no checkpoint {name!r}; there are {known}.")
+
+    def card(self, name: str) -> Card:
+        """Read one card.
+
+        Raises:
+            CheckpointError: There is no such checkpoint, or its card is damaged.
+        """
+        return Card.read(self.folder(name))
+
+    def load(self, name: str) -> tuple[nn.Module, Card]:
+        """Build a checkpoint's model and load its weights, strictly.
+
+        Raises:
+            CheckpointError: A file is missing, changed, truncated or does not fit.
+        """
+        folder = self.folder(name)
+        card = Card.read(folder)
+        try:
+            model = card.entry.model(card.typed_config, card.spec)
+        except ConfigError as error:
+            raise CheckpointError(f"The card of {name} does not fit its method: {error}") from error
+        load_strict(model, read_tensors(folder, MODEL, card), name)
+        return model.eval().requires_grad_(False), card
+
+    def critics(self, name: str) -> dict[str, Tensor]:
+        """Read the rest of a checkpoint's objective; empty where it has none.
+
+        Raises:
+            CheckpointError: The file is damaged.
+        """
+        folder = self.folder(name)
+        card = Card.read(folder)
+        return read_tensors(folder, CRITICS, card) if CRITICS in card.hashes else {}
+
+    @staticmethod
+    def save(
+        root: Path,
+        card: Card,
+        model: Mapping[str, Tensor],
+        critics: Mapping[str, Tensor],
+        samples: bytes | None = None,
+    ) -> Path:
+        """Write a checkpoint to a temporary folder and rename it.
+
+        Args:
+            root: The folder that gets the checkpoint's folder.
+            card: Its hashes are filled in here.
+            model: State of the model, averaged weights.
+            critics: The rest of the objective; may be empty.
+            samples: A PNG that shows what the model does.
+
+        Returns:
+            The checkpoint's folder.
+
+        Raises:
+            CheckpointError: The name is taken or not usable.
+        """
+        check_name(card.name)
+        folder = root / card.name
+        if folder.exists():
+            raise CheckpointError(
+                f"There is a checkpoint {card.name} in {root} already; choose another tag."
+            )
+        partial = root / f".{card.name}.{uuid.uuid4().hex[:8]}"
+        partial.mkdir(parents=True)
+        hashes = {}
+        for name, state in ((MODEL, model), (CRITICS, critics)):
+            if state:
+                save_file(compact(state), partial / name)
+                hashes[name] = sha256(partial / name)
+        if samples is not None:
+            (partial / SAMPLES).write_bytes(samples)
+        Card(**{**asdict(card), "hashes": hashes}).write(partial)
+        partial.rename(folder)
+        return folder
+
+    def delete(self, name: str) -> None:
+        """Delete one of the person's own checkpoints.
+
+        Raises:
+            CheckpointError: There is no such checkpoint, or it ships with the program.
+        """
+        folder = self.folder(name)
+        if folder.is_relative_to(paths.SHIPPED_CHECKPOINTS):
+            raise CheckpointError(f"{name} ships with the program and stays.")
+        shutil.rmtree(folder)
+
+
+def check_name(name: str) -> None:
+    """Refuse names that are no METHOD.TAG, such as paths.
+
+    Raises:
+        CheckpointError: The name has other characters than a-z, 0-9, - and _ around one dot.
+    """
+    method, dot, tag = name.partition(".")
+    if not (method and dot and tag) or set(method + tag) - NAME_CHARACTERS:
+        raise CheckpointError(
+            f"{name!r} is no checkpoint name; it is METHOD.TAG of small letters, digits, - and _."
+        )
+
+
+def compact(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Make tensors ready for safetensors: on the CPU, contiguous, sharing no memory."""
+    return {name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.items()}
+
+
+def sha256(path: Path) -> str:
+    """Hash a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_tensors(folder: Path, file: str, card: Card) -> dict[str, Tensor]:
+    """Read a tensor file whose hash the card knows; half precision is widened.
+
+    Raises:
+        CheckpointError: It is missing, changed or damaged.
+    """
+    path = folder / file
+    if not path.is_file():
+        raise CheckpointError(f"The checkpoint {card.name} is incomplete: {file} is missing.")
+    if sha256(path) != card.hashes.get(file):
+        raise CheckpointError(
+            f"{file} of {card.name} is not the file that its card describes (the hash differs): "
+            "it is damaged or was exchanged; copy the checkpoint again."
+        )
+    try:
+        state = load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{file} of {card.name} cannot be read: {error}.") from error
+    return {
+        name: tensor.float() if tensor.dtype == torch.float16 else tensor
+        for name, tensor in state.items()
+    }
+
+
+def load_strict(module: nn.Module, state: Mapping[str, Tensor], name: str) -> None:
+    """Load a state that must fit exactly.
+
+    Raises:
+        CheckpointError: A key is missing or unexpected, or a shape differs; the message names it.
+    """
+    try:
+        incompatible = module.load_state_dict(state, strict=False)
+    except RuntimeError as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise CheckpointError(f"The weights of {name} do not fit its card: {reason}") from error
+    for kind, keys in (
+        ("lack", incompatible.missing_keys),
+        ("have an unexpected", incompatible.unexpected_keys),
+    ):
+        if keys:
+            raise CheckpointError(
+                f"The weights of {name} {kind} {keys[0]!r} ({len(keys)} such keys): "
+                "the file belongs to another version or configuration."
+            )
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A warm model.
+
+    Attributes:
+        model: In ``eval``, without gradients, on its device.
+        card: Its card.
+        bytes: Memory of its parameters and buffers.
+    """
+
+    model: Any
+    card: Card
+    bytes: int
+
+
+class ModelCache:
+    """Models on one device under a memory limit, least recently used out first."""
+
+    def __init__(
+        self, store: CheckpointStore, device: torch.device | str = "cpu", limit: int = 512 * 2**20
+    ) -> None:
+        """Start empty.
+
+        Args:
+            store: Where checkpoints are read.
+            device: Where models live.
+            limit: Bytes of parameters and buffers that stay loaded; the newest model always does.
+        """
+        self.store = store
+        self.device = torch.device(device)
+        self.limit = limit
+        self._loaded: OrderedDict[str, Loaded] = OrderedDict()
+        self._lock = threading.RLock()
+
+    def get(self, name: str) -> Loaded:
+        """Return a loaded model, loading it if it is not warm.
+
+        Raises:
+            CheckpointError: It cannot be loaded.
+        """
+        with self._lock:
+            if name not in self._loaded:
+                model, card = self.store.load(name)
+                model.to(self.device)
+                if self.device.type == "cpu":
+                    model.to(memory_format=torch.channels_last)
+                self._loaded[name] = Loaded(model, card, size_in_bytes(model))
+            self._loaded.move_to_end(name)
+            self._evict()
+            return self._loaded[name]
+
+    def _evict(self) -> None:
+        while len(self._loaded) > 1 and self.used() > self.limit:
+            self._loaded.popitem(last=False)
+
+    def unload(self, name: str) -> None:
+        """Give a model's memory back; nothing happens if it is not loaded."""
+        with self._lock:
+            self._loaded.pop(name, None)
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    def used(self) -> int:
+        """Return the bytes of all loaded models."""
+        return sum(loaded.bytes for loaded in self._loaded.values())
+
+    def warm(self) -> dict[str, int]:
+        """Return the loaded models' names and bytes, least recently used first."""
+        with self._lock:
+            return {name: loaded.bytes for name, loaded in self._loaded.items()}
+
+
+def size_in_bytes(module: nn.Module) -> int:
+    """Return the memory of a module's parameters and buffers."""
+    tensors: Iterable[Tensor] = (*module.parameters(), *module.buffers())
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)

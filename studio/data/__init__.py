@@ -1,0 +1,1 @@
+"""Data sets: reading, checking and batching labelled pictures."""

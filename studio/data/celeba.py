@@ -1,0 +1,76 @@
+"""CelebA's official layout: img_align_celeba, list_attr_celeba.txt and its companions."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from studio.data.folder import DataSet, FolderSource, Source, ZipSource, from_rows
+from studio.errors import DataError
+
+ATTRIBUTES = "list_attr_celeba.txt"
+PARTITION = "list_eval_partition.txt"
+IDENTITY = "identity_CelebA.txt"
+# The square of the official 178x218 crops that keeps the whole face.
+CROP = (0, 20, 178, 198)
+
+
+def is_celeba(folder: Path) -> bool:
+    """Say whether a folder has CelebA's attribute list."""
+    return (folder / ATTRIBUTES).is_file()
+
+
+def open_celeba(folder: Path) -> DataSet:
+    """Open a folder in CelebA's official layout.
+
+    Args:
+        folder: Holds ``list_attr_celeba.txt``, ``list_eval_partition.txt``, optionally
+            ``identity_CelebA.txt``, and ``img_align_celeba`` as a folder or zip.
+
+    Returns:
+        The data set, pictures cropped to (0, 20, 178, 198) and resized.
+
+    Raises:
+        DataError: A needed file is missing or damaged.
+    """
+    source, prefix = _source(folder)
+    lines = _read(folder / ATTRIBUTES).splitlines()
+    names = lines[1].split()
+    partitions = dict(line.split() for line in _read(folder / PARTITION).splitlines() if line)
+    identities: dict[str, str] = {}
+    if (folder / IDENTITY).is_file():
+        identities = dict(line.split() for line in _read(folder / IDENTITY).splitlines() if line)
+    rows = []
+    for line in lines[2:]:
+        file, *values = line.split()
+        if len(values) != len(names) or file not in partitions:
+            raise DataError(f"{folder / ATTRIBUTES}: the line of {file} is damaged or has no split.")
+        row = {"file": prefix + file, "partition": partitions[file]}
+        if identities:
+            row["identity"] = identities[file]
+        row.update(zip(names, ("1" if value == "1" else "0" for value in values), strict=True))
+        rows.append(row)
+    return from_rows(folder, source, rows, decode=decode_official)
+
+
+def decode_official(content: bytes, size: int) -> NDArray[np.uint8]:
+    """Decode an official 178x218 crop and resize its face square to (size, size, 3)."""
+    with Image.open(io.BytesIO(content)) as opened:
+        picture = opened.convert("RGB")
+    return np.asarray(picture.resize((size, size), Image.Resampling.LANCZOS, box=CROP))
+
+
+def _source(folder: Path) -> tuple[Source, str]:
+    if (folder / "img_align_celeba").is_dir():
+        return FolderSource(folder / "img_align_celeba"), ""
+    if (folder / "img_align_celeba.zip").is_file():
+        return ZipSource(folder / "img_align_celeba.zip"), "img_align_celeba/"
+    raise DataError(f"{folder} has no img_align_celeba folder or zip beside its lists.")
+
+
+def _read(path: Path) -> str:
+    if not path.is_file():
+        raise DataError(f"{path} is missing; CelebA's official layout has it.")
+    return path.read_text()

@@ -1,0 +1,417 @@
+"""Data sets on disk: a folder, a zip, or a zip with a table beside it, as one ``DataSet``."""
+
+import csv
+import hashlib
+import io
+import zipfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePosixPath
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from studio import paths
+from studio.errors import DataError
+
+PICTURES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp"})
+TABLE = "attributes.csv"
+PARTITIONS = {"train": 0, "validation": 1, "test": 2}
+UNKNOWN = -1
+CELEBA_EYES = ((50 / 128, 66 / 128), (78 / 128, 66 / 128))
+
+
+class Source(Protocol):
+    """Where the bytes of a data set's files come from."""
+
+    def names(self) -> list[str]:
+        """List the files, sorted, with forward slashes."""
+        ...
+
+    def read(self, name: str) -> bytes:
+        """Return one file's bytes."""
+        ...
+
+    def fingerprint(self) -> str:
+        """Return a text that changes when the files do."""
+        ...
+
+
+@dataclass(frozen=True)
+class FolderSource:
+    """Files below a folder; links that lead out of it are refused."""
+
+    root: Path
+
+    def names(self) -> list[str]:
+        """List the files below the folder."""
+        found = (path for path in self.root.rglob("*") if path.is_file())
+        return sorted(path.relative_to(self.root).as_posix() for path in found)
+
+    def read(self, name: str) -> bytes:
+        """Return one file's bytes.
+
+        Raises:
+            DataError: The name leads out of the folder, or there is no such file.
+        """
+        path = (self.root / name).resolve()
+        if not path.is_relative_to(self.root.resolve()):
+            raise DataError(f"{name} lies outside {self.root}; a data set names only its own files.")
+        if not path.is_file():
+            raise DataError(f"{self.root} has no file {name}, which its table names.")
+        return path.read_bytes()
+
+    def fingerprint(self) -> str:
+        """Describe every file's name, size and time of change."""
+        stats = ((name, (self.root / name).stat()) for name in self.names())
+        return repr([(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats])
+
+
+@dataclass(frozen=True)
+class ZipSource:
+    """Files inside a zip, read in place: nothing is ever unpacked to the disk."""
+
+    path: Path
+
+    def __post_init__(self) -> None:
+        try:
+            names = self._open().namelist()
+        except (zipfile.BadZipFile, OSError) as error:
+            raise DataError(f"{self.path} is not a readable zip file: {error}.") from error
+        for name in names:
+            parts = PurePosixPath(name.replace("\\", "/"))
+            if parts.is_absolute() or ".." in parts.parts:
+                raise DataError(
+                    f"{self.path.name} holds a file named {name}, which leads out of the zip; "
+                    "pack it again with plain names."
+                )
+
+    def _open(self) -> zipfile.ZipFile:
+        return zipfile.ZipFile(self.path)
+
+    def names(self) -> list[str]:
+        """List the files in the zip."""
+        with self._open() as archive:
+            return sorted(info.filename for info in archive.infolist() if not info.is_dir())
+
+    def read(self, name: str) -> bytes:
+        """Return one file's bytes.
+
+        Raises:
+            DataError: There is no such file in the zip.
+        """
+        with self._open() as archive:
+            try:
+                return archive.read(name)
+            except KeyError as error:
+                raise DataError(f"{self.path.name} has no file {name}.") from error
+
+    def read_all(self, names: Sequence[str]) -> Iterator[bytes]:
+        """Yield the bytes of many files, with the zip opened once.
+
+        Raises:
+            DataError: A file is missing.
+        """
+        with self._open() as archive:
+            for name in names:
+                try:
+                    yield archive.read(name)
+                except KeyError as error:
+                    raise DataError(f"{self.path.name} has no file {name}.") from error
+
+    def fingerprint(self) -> str:
+        """Describe the zip's size and time of change."""
+        stat = self.path.stat()
+        return repr((self.path.name, stat.st_size, stat.st_mtime_ns))
+
+
+@dataclass(frozen=True, eq=False)
+class DataSet:
+    """Labelled pictures, known by their labels and decoded on demand.
+
+    Attributes:
+        name: Shown to people; the folder's or zip's name.
+        source: Where the bytes come from.
+        files: N file names.
+        attributes: Name to (N,) int8 in {0, 1}, -1 where unknown.
+        classes: Name to N texts, empty where unknown.
+        factors: Name to (N,) float64 true values, NaN where unknown.
+        partition: (N,) int8: 0 train, 1 validation, 2 test.
+        decode: File bytes and size to a (size, size, 3) uint8 picture.
+        alignment: As in :class:`studio.data.batch.DataSpec`.
+    """
+
+    name: str
+    source: Source
+    files: tuple[str, ...]
+    attributes: Mapping[str, NDArray[np.int8]]
+    classes: Mapping[str, NDArray[np.str_]]
+    factors: Mapping[str, NDArray[np.float64]]
+    partition: NDArray[np.int8]
+    decode: Callable[[bytes, int], NDArray[np.uint8]]
+    alignment: str = "celeba"
+    digest: str = field(default="", kw_only=True)
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def select(self, chosen: NDArray[np.bool_] | NDArray[np.intp]) -> "DataSet":
+        """Return the rows that a mask or index array picks."""
+        index = np.arange(len(self))[chosen]
+        return replace(
+            self,
+            files=tuple(self.files[i] for i in index),
+            attributes={name: column[index] for name, column in self.attributes.items()},
+            classes={name: column[index] for name, column in self.classes.items()},
+            factors={name: column[index] for name, column in self.factors.items()},
+            partition=self.partition[index],
+        )
+
+    def part(self, name: str) -> "DataSet":
+        """Return one partition: ``train``, ``validation`` or ``test``."""
+        return self.select(self.partition == PARTITIONS[name])
+
+    def attribute(self, name: str) -> NDArray[np.int8]:
+        """Return an attribute's column.
+
+        Raises:
+            DataError: The data set has no such attribute.
+        """
+        if name not in self.attributes:
+            raise DataError(
+                f"The data set {self.name} has no attribute {name!r}; "
+                f"it has {', '.join(sorted(self.attributes)) or 'none'}."
+            )
+        return self.attributes[name]
+
+    def attribute_matrix(self, names: Sequence[str]) -> NDArray[np.int8]:
+        """Return (N, len(names)) attributes, -1 where the data set does not know one."""
+        unknown = np.full(len(self), UNKNOWN, np.int8)
+        columns = [self.attributes.get(name, unknown) for name in names]
+        return np.stack(columns, axis=1) if columns else np.zeros((len(self), 0), np.int8)
+
+    def identity(self) -> NDArray[np.int64]:
+        """Return (N,) identity numbers counted from 0, -1 where there is no such column."""
+        if "identity" not in self.classes:
+            return np.full(len(self), UNKNOWN, np.int64)
+        return np.unique(self.classes["identity"], return_inverse=True)[1].astype(np.int64)
+
+    def eyes(self) -> NDArray[np.float32]:
+        """Return (N, 2, 2) eye positions (left, right; x, y) as fractions of the picture."""
+        names = ("left_eye_x", "left_eye_y", "right_eye_x", "right_eye_y")
+        if all(name in self.factors for name in names):
+            pixels = np.stack([self.factors[name] for name in names], axis=1).reshape(-1, 2, 2)
+            return (pixels / self.factors["size"][:, None, None]).astype(np.float32)
+        usual = CELEBA_EYES if self.alignment == "celeba" else ((np.nan,) * 2,) * 2
+        return np.tile(np.asarray(usual, np.float32), (len(self), 1, 1))
+
+    def pictures(self, size: int) -> NDArray[np.uint8]:
+        """Decode all pictures, or read them from the cache of an earlier call.
+
+        Args:
+            size: Height and width in pixels.
+
+        Returns:
+            (N, size, size, 3), memory-mapped from the cache folder.
+
+        Raises:
+            DataError: A picture cannot be read; the message names it.
+        """
+        key = hashlib.sha256(f"{self.digest}|{self.files}|{size}".encode()).hexdigest()[:24]
+        file = paths.cache() / "pictures" / f"{key}.npy"
+        if not file.is_file():
+            file.parent.mkdir(parents=True, exist_ok=True)
+            partial = file.with_suffix(f".{id(self)}.part")
+            with partial.open("wb") as out:
+                np.save(out, self._decode_all(size))
+            partial.replace(file)
+        return np.load(file, mmap_mode="r")
+
+    def _decode_all(self, size: int) -> NDArray[np.uint8]:
+        if isinstance(self.source, ZipSource):
+            contents: Iterator[bytes] = self.source.read_all(self.files)
+        else:
+            contents = (self.source.read(name) for name in self.files)
+        pictures = np.empty((len(self), size, size, 3), np.uint8)
+        with ThreadPoolExecutor() as pool:
+            decoded = pool.map(lambda named: self._decode_one(*named, size), self._named(contents))
+            for index, picture in enumerate(decoded):
+                pictures[index] = picture
+        return pictures
+
+    def _named(self, contents: Iterator[bytes]) -> Iterator[tuple[str, bytes]]:
+        return zip(self.files, contents, strict=True)
+
+    def _decode_one(self, name: str, content: bytes, size: int) -> NDArray[np.uint8]:
+        try:
+            return self.decode(content, size)
+        except (UnidentifiedImageError, OSError, ValueError) as error:
+            raise DataError(
+                f"{name} in {self.name} cannot be read as a picture ({error}); "
+                "remove it or run `latent-studio data check` to list all such files."
+            ) from error
+
+
+def decode_square(content: bytes, size: int) -> NDArray[np.uint8]:
+    """Decode a picture, crop its middle square and resize it to (size, size, 3)."""
+    with Image.open(io.BytesIO(content)) as opened:
+        picture = opened.convert("RGB")
+    side = min(picture.size)
+    left, top = (picture.width - side) // 2, (picture.height - side) // 2
+    box = (left, top, left + side, top + side)
+    return np.asarray(picture.resize((size, size), Image.Resampling.LANCZOS, box=box))
+
+
+def open_set(location: Path) -> DataSet:
+    """Open a data set: a folder or zip with ``attributes.csv``, a zip with X.csv, or CelebA.
+
+    Args:
+        location: A folder, a zip file, or the stem of X.zip and X.csv.
+
+    Returns:
+        The data set, labels read, pictures not yet decoded.
+
+    Raises:
+        DataError: There is no such data set, or its table is damaged.
+    """
+    from studio.data import celeba  # the layout builds on this module
+
+    if not location.exists() and location.with_suffix(".zip").is_file():
+        location = location.with_suffix(".zip")
+    if not location.exists():
+        raise DataError(f"{location} does not exist; give a folder or a zip file of pictures.")
+    if location.is_dir() and celeba.is_celeba(location):
+        return celeba.open_celeba(location)
+    return _open_plain(location)
+
+
+def _open_plain(location: Path) -> DataSet:
+    source = FolderSource(location) if location.is_dir() else ZipSource(location)
+    names = source.names()
+    table = _table(location, source, names)
+    pictures = [name for name in names if PurePosixPath(name).suffix.lower() in PICTURES]
+    if not pictures:
+        raise DataError(
+            f"{location} holds no pictures; expected {', '.join(sorted(PICTURES))} files."
+        )
+    if table is None:
+        return from_rows(location, source, _rows_from_folders(pictures))
+    return from_rows(location, source, _resolve_files(table, pictures, location))
+
+
+def _table(location: Path, source: Source, names: list[str]) -> list[dict[str, str]] | None:
+    beside = location.with_suffix(".csv")
+    if location.is_file() and beside.is_file():
+        content = beside.read_bytes()
+    elif TABLE in names:
+        content = source.read(TABLE)
+    else:
+        return None
+    try:
+        rows = list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"))))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"The table of {location} is not readable as CSV: {error}.") from error
+    if not rows or "file" not in rows[0]:
+        raise DataError(f"The table of {location} needs a first column named `file` and rows.")
+    return rows
+
+
+def _rows_from_folders(pictures: list[str]) -> list[dict[str, str]]:
+    """Label pictures without a table by the folder they stand in, if there are several."""
+    folders = {PurePosixPath(name).parent.name for name in pictures}
+    if len(folders) < 2:
+        return [{"file": name} for name in pictures]
+    return [{"file": name, "class": PurePosixPath(name).parent.name} for name in pictures]
+
+
+def _resolve_files(
+    rows: list[dict[str, str]], pictures: list[str], location: Path
+) -> list[dict[str, str]]:
+    """Match the table's file column to files, which may stand one folder deeper."""
+    known = set(pictures)
+    by_name: dict[str, str] = {}
+    for name in pictures:
+        by_name.setdefault(PurePosixPath(name).name, name)
+    for row in rows:
+        if row["file"] in known:
+            continue
+        match = by_name.get(row["file"])
+        if match is None:
+            raise DataError(f"The table of {location} names {row['file']}, which is not there.")
+        row["file"] = match
+    return rows
+
+
+def from_rows(
+    location: Path,
+    source: Source,
+    rows: list[dict[str, str]],
+    decode: Callable[[bytes, int], NDArray[np.uint8]] = decode_square,
+) -> DataSet:
+    """Build a data set from the rows of a table.
+
+    Columns named ``factor_*``, eye positions and ``size`` are floats; columns that hold only 0, 1
+    and nothing are attributes; ``partition`` splits; all others are classes.
+
+    Args:
+        location: Of the data set; its stem becomes the name.
+        source: Where the files are read.
+        rows: One per picture, with ``file``.
+        decode: File bytes and size to a picture.
+
+    Returns:
+        The data set.
+
+    Raises:
+        DataError: A number cannot be read.
+    """
+    columns = {name: [row.get(name) or "" for row in rows] for name in rows[0] if name}
+    files = tuple(columns.pop("file"))
+    partition = columns.pop("partition", None)
+    attributes, classes, factors = {}, {}, {}
+    for name, values in columns.items():
+        if name.startswith("factor_") or name.endswith(("_eye_x", "_eye_y")) or name == "size":
+            factors[name] = _floats(name, values)
+        elif name != "identity" and set(values) <= {"0", "1", ""}:
+            attributes[name] = np.array([int(v) if v else UNKNOWN for v in values], np.int8)
+        else:
+            classes[name] = np.array(values, np.str_)
+    digest = hashlib.sha256(source.fingerprint().encode()).hexdigest()
+    return DataSet(
+        name=location.stem,
+        source=source,
+        files=files,
+        attributes=attributes,
+        classes=classes,
+        factors=factors,
+        partition=(
+            split(classes["identity"] if "identity" in classes else np.array(files))
+            if partition is None
+            else np.array([int(value) for value in partition], np.int8)
+        ),
+        decode=decode,
+        digest=digest,
+    )
+
+
+def _floats(name: str, values: list[str]) -> NDArray[np.float64]:
+    try:
+        return np.array([float(value) if value else np.nan for value in values])
+    except ValueError as error:
+        raise DataError(f"The column {name} must hold numbers: {error}.") from error
+
+
+def split(keys: NDArray[np.str_]) -> NDArray[np.int8]:
+    """Split 80/10/10 by a hash of each key, so that equal keys (one person) stay together.
+
+    Args:
+        keys: N texts: identities where known, else file names.
+
+    Returns:
+        (N,) 0 train, 1 validation, 2 test; the same for the same key in any data set.
+    """
+    hashed = [int(hashlib.sha256(str(key).encode()).hexdigest()[:8], 16) % 10 for key in keys]
+    return np.array([{8: 1, 9: 2}.get(value, 0) for value in hashed], np.int8)

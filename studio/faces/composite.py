@@ -1,0 +1,263 @@
+"""Put an edit of the small crop back into the full-size photograph.
+
+The reconstruction itself is never pasted. What is added is the difference between the edited and
+the plain reconstruction, after its broad colour drift is taken out, under a soft mask made from its
+own size, faded out at the crop's border. Where the edit flattens a structure (glasses taken off),
+the photograph's fine detail of that structure has to go too: there a local regression of the
+difference on the plain reconstruction says how much of the detail the edit keeps, and the result
+moves towards the enlarged edited reconstruction.
+
+Per pixel the result is ``photo * (1 + gain) + offset`` with gain and offset found at crop size and
+enlarged; both are exactly 0 where the edit does nothing, so those pixels stay what they are.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor
+
+from studio.faces.align import Alignment, Points, centre_based, compose, crop, invert
+from studio.images import PREVIEW_SIDE, Picture, fit
+
+Floats = npt.NDArray[np.float32]
+Crop = Tensor | npt.NDArray[np.floating[Any]]
+"""A reconstruction: (3, S, S) tensor or (S, S, 3) array, in [-1, 1]."""
+
+# Lengths are fractions of the crop's side.
+_BORDER_FADE = 0.09
+_DRIFT_BLUR = 0.14
+_BASE_BLUR = 0.06
+_WINDOW = 0.08
+_MASK_BLUR = 0.014
+# A difference counts from this many times its own background level, or this part of its peak.
+_NOISE_FACTOR = 3.0
+_PEAK_PART = 0.12
+# From "counts a little" to "counts fully".
+_RAMP = 2.2
+# Variance below which the plain reconstruction has no structure that an edit could remove.
+_FLAT = 0.003
+_MOST_GAIN = 0.3
+# The coefficients are smoothly enlarged by this factor before the linear warp.
+_SMOOTH_FACTOR = 4
+_STRIP_ROWS = 256
+_LEVELS = 127.5
+
+
+@dataclass(frozen=True, eq=False)
+class Patch:
+    """A changed part of a photograph.
+
+    Attributes:
+        x: Left column of the part.
+        y: Upper row.
+        pixels: (h, w, 3) uint8, its new pixels; empty if nothing changes.
+    """
+
+    x: int
+    y: int
+    pixels: Picture
+
+
+class Compositor:
+    """Puts edits of one face back into its photograph.
+
+    Holds what depends on photograph and crop only, so that following a slider costs one small
+    computation and one pass over the changed pixels.
+
+    Args:
+        pixels: (H, W, 3) uint8, the photograph; kept, not copied, never changed.
+        alignment: The crop that was encoded.
+        size: Side of the reconstructions, pixels.
+
+    Raises:
+        FaceError: The crop lies outside the photograph.
+    """
+
+    def __init__(self, pixels: Picture, alignment: Alignment, size: int) -> None:
+        self._pixels = pixels
+        self._size = size
+        self._to_photo = invert(alignment.matrix(size))
+        self._small_photo = _unit(crop(pixels, alignment, size))
+        self._fade = _border_fade(size)
+
+    @classmethod
+    def preview(
+        cls, pixels: Picture, alignment: Alignment, size: int, longest: int = PREVIEW_SIDE
+    ) -> "Compositor":
+        """Build one for the photograph reduced to ``longest`` pixels on its longest side."""
+        reduced = fit(pixels, longest)
+        factor = max(reduced.shape[:2]) / max(pixels.shape[:2])
+        return cls(reduced, alignment.scaled(factor), size)
+
+    def apply(self, plain: Crop, edited: Crop) -> Picture:
+        """Return the photograph with the edit in it, a new (H, W, 3) uint8 array.
+
+        Args:
+            plain: Reconstruction of the crop.
+            edited: The same, edited; equal to ``plain`` gives the photograph bit for bit.
+        """
+        result = self._pixels.copy()
+        patch = self.patch(plain, edited)
+        height, width = patch.pixels.shape[:2]
+        result[patch.y : patch.y + height, patch.x : patch.x + width] = patch.pixels
+        return result
+
+    def patch(self, plain: Crop, edited: Crop) -> Patch:
+        """Return the changed part only; arguments as of ``apply``."""
+        coefficients = self._coefficients(_array(plain), _array(edited))
+        x0, y0, x1, y1 = self._changed_box(coefficients)
+        pixels = self._pixels[y0:y1, x0:x1].copy()
+        smooth = cv2.resize(
+            coefficients,
+            None,
+            fx=_SMOOTH_FACTOR,
+            fy=_SMOOTH_FACTOR,
+            interpolation=cv2.INTER_CUBIC,
+        )
+        for top in range(0, y1 - y0, _STRIP_ROWS):
+            strip = pixels[top : top + _STRIP_ROWS]
+            strip[:] = self._blend(strip, np.asarray(smooth, np.float32), x0, y0 + top)
+        return Patch(x0, y0, pixels)
+
+    def _coefficients(self, plain: Floats, edited: Floats) -> Floats:
+        """Return (S, S, 4): the offset's three channels in levels, then the gain."""
+        difference = edited - plain
+        if not difference.any():
+            return np.zeros((self._size, self._size, 4), np.float32)
+        difference, mask = _meant(difference, self._size)
+        mask *= self._fade
+        gain = _detail_gain(plain, difference, self._size) * mask
+        # The reconstruction's broad colour error is not detail: blending must not bring it in.
+        base = plain + _blur(self._small_photo - plain, _BASE_BLUR * self._size)
+        offset = difference * mask[..., None] - gain[..., None] * base
+        # From [-1, 1] to levels: gain * (level / 127.5 - 1) + offset.
+        levels = _LEVELS * (offset - gain[..., None])
+        return np.concatenate([levels, gain[..., None]], axis=2)
+
+    def _changed_box(self, coefficients: Floats) -> tuple[int, int, int, int]:
+        """Return the photograph's box around everything that is not exactly 0."""
+        rows, columns = np.nonzero(coefficients.any(axis=2))
+        if not len(rows):
+            return 0, 0, 0, 0
+        # Two pixels more: as far as the cubic and the linear kernel reach.
+        low = np.array([columns.min(), rows.min()]) - 2.5
+        high = np.array([columns.max(), rows.max()]) + 3.5
+        corners: Points = np.array([low, (high[0], low[1]), high, (low[0], high[1])])
+        around = corners @ self._to_photo[:, :2].T + self._to_photo[:, 2]
+        height, width = self._pixels.shape[:2]
+        x0, y0 = np.maximum(np.floor(around.min(axis=0)).astype(int), 0)
+        x1, y1 = np.minimum(np.ceil(around.max(axis=0)).astype(int), (width, height))
+        return int(x0), int(y0), max(int(x0), int(x1)), max(int(y0), int(y1))
+
+    def _blend(self, strip: Picture, smooth: Floats, x: int, y: int) -> Picture:
+        """Apply enlarged coefficients to the photograph's pixels that start at (x, y)."""
+        height, width = strip.shape[:2]
+        enlarge = np.array([[1 / _SMOOTH_FACTOR, 0, 0], [0, 1 / _SMOOTH_FACTOR, 0]])
+        matrix = compose(self._to_photo, enlarge)
+        matrix[:, 2] -= (x, y)
+        full = cv2.warpAffine(smooth, centre_based(matrix), (width, height), flags=cv2.INTER_LINEAR)
+        values = strip.astype(np.float32)
+        values += values * full[..., 3:]
+        values += full[..., :3]
+        np.rint(values, out=values)
+        return np.clip(values, 0, 255, out=values).astype(np.uint8)
+
+
+def composite(pixels: Picture, alignment: Alignment, plain: Crop, edited: Crop) -> Picture:
+    """Return the photograph with one edit in it, a new (H, W, 3) uint8 array.
+
+    Args:
+        pixels: (H, W, 3) uint8, the photograph.
+        alignment: The crop that was encoded.
+        plain: Reconstruction of the crop.
+        edited: The same, edited; equal to ``plain`` gives the photograph bit for bit.
+
+    Raises:
+        FaceError: The crop lies outside the photograph.
+    """
+    return Compositor(pixels, alignment, plain.shape[1]).apply(plain, edited)
+
+
+def _array(image: Crop) -> Floats:
+    """Return a reconstruction as an (S, S, 3) float32 array."""
+    if isinstance(image, Tensor):
+        channels_last = image.detach().float().permute(1, 2, 0).contiguous()
+        return np.asarray(channels_last.cpu().numpy(), np.float32)
+    return np.ascontiguousarray(image, np.float32)
+
+
+def _unit(picture: Picture) -> Floats:
+    """Scale a picture to [-1, 1]."""
+    return picture.astype(np.float32) / np.float32(_LEVELS) - np.float32(1)
+
+
+def _border_fade(size: int) -> Floats:
+    """Return the (S, S) weight that falls smoothly to exactly 0 at the outermost pixels."""
+    steps = np.arange(size)
+    ramp = np.clip(np.minimum(steps, size - 1 - steps) / (_BORDER_FADE * size), 0, 1)
+    smooth = (ramp * ramp * (3 - 2 * ramp)).astype(np.float32)
+    return smooth[:, None] * smooth[None, :]
+
+
+def _meant(difference: Floats, size: int) -> tuple[Floats, Floats]:
+    """Separate what an edit means from what the model drifted by.
+
+    All thresholds are relative to the difference itself, so that the mask does not jump while a
+    strength grows from 0.
+
+    Returns:
+        The (S, S, 3) difference without its broad drift, and the (S, S) mask in [0, 1].
+    """
+    typical = np.median(difference, axis=(0, 1)).astype(np.float32)
+    outside = 1 - _mask(difference - typical, size)
+    sigma = _DRIFT_BLUR * size
+    # The small constant lets the drift fade to 0 deep inside a large edit.
+    drift = _blur(difference * outside[..., None], sigma)
+    drift /= (_blur(outside, sigma) + 0.05)[..., None]
+    settled = difference - drift
+    return settled, _mask(settled, size)
+
+
+def _mask(difference: Floats, size: int) -> Floats:
+    """Return the (S, S) soft mask of where a difference stands out."""
+    magnitude = np.abs(_blur(difference, _MASK_BLUR * size)).max(axis=2)
+    # The quieter part of the crop shows the model's noise even if the edit covers half of it.
+    noise = float(np.quantile(magnitude, 0.3))
+    peak = float(np.quantile(magnitude, 0.99))
+    threshold = max(_NOISE_FACTOR * noise, _PEAK_PART * peak)
+    if threshold == 0:
+        return np.zeros((size, size), np.float32)
+    ramp = np.clip((magnitude / threshold - 1) / (_RAMP - 1), 0, 1)
+    reach = 2 * max(1, round(_MASK_BLUR * size)) + 1
+    spread = np.asarray(cv2.dilate(ramp, np.ones((reach, reach), np.uint8)), np.float32)
+    return _blur(spread, _MASK_BLUR * size)
+
+
+def _detail_gain(plain: Floats, difference: Floats, size: int) -> Floats:
+    """Regress the difference on the plain reconstruction, in a window around each pixel.
+
+    Returns:
+        (S, S) gain of the photograph's detail: -1 where the edit flattens what was there, 0 where
+        the difference has nothing to do with it, slightly positive where it adds contrast.
+    """
+    window = 2 * max(1, round(_WINDOW * size / 2)) + 1
+    guide, target = plain.mean(axis=2), difference.mean(axis=2)
+    products = np.stack([guide, target, guide * guide, guide * target, target * target], axis=2)
+    means = cv2.boxFilter(products, -1, (window, window), borderType=cv2.BORDER_REFLECT)
+    mean_guide, mean_target, squares, cross, target_squares = np.moveaxis(means, 2, 0)
+    guide_variance = np.maximum(squares - mean_guide**2, 0) + _FLAT
+    target_variance = np.maximum(target_squares - mean_target**2, 0) + 1e-9
+    covariance = cross - mean_guide * mean_target
+    explained = covariance**2 / (guide_variance * target_variance)
+    gain = np.clip(covariance / guide_variance, -1, _MOST_GAIN) * np.clip(explained, 0, 1)
+    return np.asarray(cv2.blur(gain, (3, 3)), np.float32)
+
+
+def _blur(values: Floats, sigma: float) -> Floats:
+    """Blur by a Gaussian of ``sigma`` pixels."""
+    return np.asarray(
+        cv2.GaussianBlur(values, (0, 0), sigma, borderType=cv2.BORDER_REFLECT), np.float32
+    )

@@ -1,0 +1,83 @@
+"""Losses that more than one method uses, as pure functions of tensors."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class AdversarialLoss(Protocol):
+    """The two sides of an adversarial game, on unbounded scores of shape (B,) each."""
+
+    def critic(self, real: Tensor, fake: Tensor) -> Tensor:
+        """Return the scalar that the critic minimizes."""
+        ...
+
+    def generator(self, fake: Tensor) -> Tensor:
+        """Return the scalar that the generator minimizes."""
+        ...
+
+
+@dataclass(frozen=True)
+class LogLoss:
+    """The original GAN's log losses, non-saturating for the generator (Goodfellow et al. 2014)."""
+
+    def critic(self, real: Tensor, fake: Tensor) -> Tensor:
+        """Compute -E[log D(real)] - E[log(1 - D(fake))] from logits."""
+        return F.softplus(-real).mean() + F.softplus(fake).mean()
+
+    def generator(self, fake: Tensor) -> Tensor:
+        """Compute -E[log D(fake)] from logits."""
+        return F.softplus(-fake).mean()
+
+
+@dataclass(frozen=True)
+class WassersteinLoss:
+    """Difference of mean scores (Arjovsky et al. 2017, Eq. 2)."""
+
+    def critic(self, real: Tensor, fake: Tensor) -> Tensor:
+        """Compute E[D(fake)] - E[D(real)]."""
+        return fake.mean() - real.mean()
+
+    def generator(self, fake: Tensor) -> Tensor:
+        """Compute -E[D(fake)]."""
+        return -fake.mean()
+
+
+@dataclass(frozen=True)
+class HingeLoss:
+    """Margin losses (Lim and Ye 2017; Miyato et al. 2018, Eq. 16 and 17)."""
+
+    def critic(self, real: Tensor, fake: Tensor) -> Tensor:
+        """Compute E[max(0, 1 - D(real))] + E[max(0, 1 + D(fake))]."""
+        return F.relu(1 - real).mean() + F.relu(1 + fake).mean()
+
+    def generator(self, fake: Tensor) -> Tensor:
+        """Compute -E[D(fake)]."""
+        return -fake.mean()
+
+
+def gradient_penalty(critic: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
+    """Penalize critic gradients whose norm is not 1 (Gulrajani et al. 2017, Eq. 3).
+
+    Args:
+        critic: Maps (B, 3, H, W) to (B,) unbounded scores.
+        real: (B, 3, H, W) in [-1, 1].
+        fake: As ``real``; detached.
+
+    Returns:
+        Scalar: batch mean of (norm - 1) squared, at random points between real and fake.
+    """
+    weight = torch.rand(len(real), 1, 1, 1, device=real.device)
+    between = torch.lerp(real, fake, weight).requires_grad_()
+    (gradient,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
+    return (gradient.flatten(1).norm(dim=1) - 1).square().mean()
+
+
+def clip_parameters(module: nn.Module, limit: float) -> None:
+    """Clip every parameter of a module in place to [-limit, limit] (Arjovsky et al. 2017)."""
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.clamp_(-limit, limit)

@@ -1,0 +1,23 @@
+"""The table of methods: one line to add one."""
+
+from studio.errors import ConfigError
+from studio.methods import evaluators, genegan
+from studio.methods.base import Method
+
+METHODS: dict[str, Method] = {
+    "genegan": genegan.METHOD,
+    "attributes": evaluators.ATTRIBUTES,
+    "identity": evaluators.IDENTITY,
+    "eyes": evaluators.EYES,
+}
+
+
+def find(name: str) -> Method:
+    """Return a method by its name.
+
+    Raises:
+        ConfigError: There is no such method.
+    """
+    if name not in METHODS:
+        raise ConfigError(f"There is no method {name!r}; there are {', '.join(METHODS)}.")
+    return METHODS[name]

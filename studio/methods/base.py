@@ -1,0 +1,213 @@
+"""The contracts that every method fulfils: models, objectives, updates, stages, the table entry."""
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from enum import StrEnum
+from typing import Any, ClassVar, Literal, Self
+
+from torch import Tensor, nn
+
+from studio.data.batch import Batch, DataSpec
+from studio.errors import ConfigError
+from studio.latents import Latents
+
+
+class Operation(StrEnum):
+    """What a method's checkpoints can do; a tab offers those that declare its operation."""
+
+    EDIT = "edit"
+    SWAP = "swap"
+    TRANSFER = "transfer"
+    INTERPOLATE = "interpolate"
+    GENERATE = "generate"
+    ANIMATE = "animate"
+    EVALUATE = "evaluate"
+
+
+@dataclass(frozen=True)
+class Config:
+    """Base of the frozen configurations, one per method, with the method's defaults."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Build from plain values, checking names and types.
+
+        Raises:
+            ConfigError: A field is unknown or has a value of the wrong type.
+        """
+        defaults = {entry.name: entry.default for entry in fields(cls)}
+        checked = {}
+        for name, value in values.items():
+            if name not in defaults:
+                raise ConfigError(f"There is no setting {name!r}; there are {', '.join(defaults)}.")
+            checked[name] = _convert(name, value, defaults[name])
+        return cls(**checked)
+
+
+def _convert(name: str, value: Any, default: Any) -> Any:
+    """Convert text from the command line or JSON to the type of the field's default."""
+    kind = type(default)
+    if kind is bool and str(value).lower() in {"true", "false", "1", "0"}:
+        return str(value).lower() in {"true", "1"}
+    try:
+        if kind is bool or (kind is int and float(value) != int(float(value))):
+            raise ValueError
+        return int(float(value)) if kind is int else kind(value)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{name} must be a {kind.__name__}, not {value!r}.") from error
+
+
+@dataclass(frozen=True)
+class Control:
+    """A slider of a model.
+
+    Attributes:
+        name: Key in the values given to ``edit``.
+        label: What a person reads.
+        minimum: Left end.
+        maximum: Right end.
+        default: Where nothing changes.
+    """
+
+    name: str
+    label: str
+    minimum: float
+    maximum: float
+    default: float
+
+
+class LatentModel(nn.Module):
+    """What the studio runs: pictures to latents and back, without losses or critics."""
+
+    controls: ClassVar[tuple[Control, ...]] = ()
+    # The part that carries the object of a swap; empty where a method cannot swap.
+    swap_part: ClassVar[str] = ""
+
+    @abstractmethod
+    def encode(self, images: Tensor) -> Latents:
+        """Encode (B, 3, H, W) images in [-1, 1]."""
+
+    @abstractmethod
+    def decode(self, latents: Latents) -> Tensor:
+        """Decode to (B, 3, H, W) images in [-1, 1]."""
+
+    def remove(self, latents: Latents) -> Latents:
+        """Return latents without the object, where the method has one."""
+        raise NotImplementedError
+
+
+class Evaluator(nn.Module):
+    """A network that reads numbers off pictures; the studio's measuring instruments."""
+
+    @abstractmethod
+    def forward(self, images: Tensor) -> Tensor:
+        """Map (B, 3, H, W) images in [-1, 1] to (B, D) numbers."""
+
+
+@dataclass(frozen=True, eq=False)
+class Update:
+    """One optimizer step that an objective asks for.
+
+    Attributes:
+        player: Whose parameters move.
+        loss: Scalar to minimize.
+        terms: Named scalars for the log, detached.
+        lr_scale: Factor on the learning rate for this step only.
+    """
+
+    player: str
+    loss: Tensor
+    terms: Mapping[str, Tensor] = field(default_factory=dict)
+    lr_scale: float = 1.0
+
+
+class Objective(nn.Module):
+    """One stage of training: the model, its critics and weights, and the algorithm's own state."""
+
+    model: LatentModel | Evaluator
+
+    @abstractmethod
+    def players(self) -> dict[str, list[nn.Parameter]]:
+        """Return each player's parameters."""
+
+    @abstractmethod
+    def updates(self, batches: Iterator[Batch], step: int) -> Iterator[Update]:
+        """Yield the updates of one step; after a ``yield`` the optimizer step has been taken.
+
+        Args:
+            batches: Endless; each draw is fresh data.
+            step: Counted from 0.
+        """
+
+
+@dataclass(frozen=True)
+class OptimizerConfig:
+    """Which optimizer moves a player.
+
+    Attributes:
+        kind: ``adam`` or ``rmsprop``.
+        lr: Learning rate.
+        betas: Adam's two decay rates; RMSProp's squared-gradient decay is the second.
+        weight_decay: Decoupled (AdamW) where it is not 0.
+    """
+
+    kind: Literal["adam", "rmsprop"] = "adam"
+    lr: float = 2e-4
+    betas: tuple[float, float] = (0.5, 0.999)
+    weight_decay: float = 0.0
+
+
+@dataclass(frozen=True)
+class GradientStage:
+    """A stage that gradients solve.
+
+    Attributes:
+        name: Of the stage.
+        objective: Builds the objective around a model.
+        optimizers: One per player.
+        sampling: ``uniform`` or ``contrast``, functions of ``data/loading.py``.
+        attribute: What a contrast batch contrasts.
+        averaging: Decay of the averaged weights that are shipped; 0 ships the raw weights.
+        decay: The learning rate falls linearly to 0 over this last fraction of the steps.
+    """
+
+    name: str
+    objective: Callable[[nn.Module], Objective]
+    optimizers: Mapping[str, OptimizerConfig]
+    sampling: Literal["uniform", "contrast"] = "uniform"
+    attribute: str = ""
+    averaging: float = 0.0
+    decay: float = 0.0
+    flip: bool = True
+
+
+@dataclass(frozen=True)
+class Method:
+    """A row of the table ``METHODS``.
+
+    Attributes:
+        name: First half of a checkpoint's name.
+        title: What a person reads.
+        citation: Authors, title, year.
+        summary: One line on what its checkpoints do.
+        operations: What its checkpoints can do.
+        config: The configuration's class.
+        tiny: A configuration small enough for tests.
+        model: Builds the network that the studio runs.
+        stages: The training stages, in order.
+    """
+
+    name: str
+    title: str
+    citation: str
+    summary: str
+    operations: frozenset[Operation]
+    config: type[Config]
+    tiny: Config
+    model: Callable[[Any, DataSpec], nn.Module]
+    stages: Callable[[Any, DataSpec], tuple[GradientStage, ...]]

@@ -1,0 +1,351 @@
+"""GeneGAN: object transfiguration from unpaired data.
+
+Zhou, Xiao, Yang, Feng, He, He: "GeneGAN: Learning Object Transfiguration and Attribute Subspace
+from Unpaired Data", BMVC 2017.
+
+An encoder splits a picture into a background and an object part; a decoder recombines parts of two
+unpaired pictures into four children, of which two must reproduce their parents and two must pass
+for pictures with and without the object.
+
+Symbols:
+    A, B: background parts of the picture with and of the picture without the object.
+    u, ε: object parts of the same two pictures; ε must vanish.
+    Au, B0: the reproductions; A0, Bu: the crossbreeds (0 stands for ε when decoding, Eq. 2).
+
+Departures from the paper:
+    Eq. 3 and 4 are misprinted; both critics enter the generator's loss, the critic "with" sees Au
+    as real and Bu as fake, the critic "without" sees B0 as real and A0 as fake.
+    Losses are means over pictures in [-1, 1]; weights of the reference code are converted.
+    The recipe ``hinge`` replaces log losses by hinge losses, batch norm in the critics by spectral
+    norm and RMSProp by Adam, and ships averaged weights: it trains an order of magnitude faster.
+    Its critics also see real pictures of the wrong kind as fakes (``mismatch_weight``; Reed et al.
+    2016), without which a crossbreed that shows no object is told off too late.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, NamedTuple, Self
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from studio.data.batch import Batch, DataSpec
+from studio.errors import ConfigError
+from studio.latents import Latents
+from studio.losses import AdversarialLoss, HingeLoss, LogLoss, WassersteinLoss, clip_parameters
+from studio.methods.base import (
+    Config,
+    GradientStage,
+    LatentModel,
+    Method,
+    Objective,
+    Operation,
+    OptimizerConfig,
+    Update,
+)
+from studio.nn.blocks import initialize
+from studio.nn.networks import ConvCritic, ConvDecoder, ConvEncoder
+
+ADVERSARIAL: dict[str, AdversarialLoss] = {
+    "gan": LogLoss(),
+    "wgan-clip": WassersteinLoss(),
+    "hinge": HingeLoss(),
+}
+# What a recipe changes in the configuration, before the person's own changes.
+RECIPES: dict[str, dict[str, Any]] = {
+    "gan": {},
+    "wgan-clip": {"clip": 0.01, "burst": 100, "burst_every": 500},
+    "hinge": {
+        "width": 64,
+        "reconstruction_weight": 4.0,
+        "adversarial_weight": 0.2,
+        "parallelogram_weight": 0.8,
+        "mismatch_weight": 0.5,
+        "lr": 2e-4,
+        "averaging": 0.998,
+    },
+}
+
+
+@dataclass(frozen=True)
+class GeneGANConfig(Config):
+    """GeneGAN's settings; the defaults are the paper's with the reference code's weights.
+
+    Attributes:
+        attribute: The object: a 0/1 attribute of the data.
+        recipe: ``gan``, ``wgan-clip`` or ``hinge``.
+        width: Channels after the first layer; the last has ``width * 2 ** (levels - 1)``.
+        critic_width: The critics' channels after their first layer; 0 takes ``width``.
+        levels: Times the encoder halves the resolution.
+        object_fraction: Share of the last layer's channels that carry the object.
+        reconstruction_weight: Of the two reproductions' L1 loss.
+        adversarial_weight: Of the two crossbreeds' adversarial loss.
+        nulling_weight: Of |ε|.
+        parallelogram_weight: Of Eq. 5; 0 where objects are not spatially aligned.
+        mismatch_weight: Of real pictures of the wrong kind among a critic's fakes.
+        clip: Limit of the critics' parameters after each of their steps; 0 does not clip.
+        burst: Critic steps at the start of every ``burst_every`` steps; 1 elsewhere.
+        burst_every: Steps from burst to burst; 0 has none.
+        double_swap: Train on grandchildren (Stacked GeneGAN) instead of children.
+        lr: Learning rate of all players.
+        averaging: Decay of the averaged weights; 0 ships the raw ones.
+        decay: Last fraction of the run over which the learning rate falls to 0.
+        flip: Mirror training pictures at random; off where left and right matter, as for light.
+    """
+
+    attribute: str = "Eyeglasses"
+    recipe: str = "gan"
+    width: int = 128
+    critic_width: int = 0
+    levels: int = 3
+    object_fraction: float = 0.25
+    reconstruction_weight: float = 0.5
+    adversarial_weight: float = 1.0
+    nulling_weight: float = 1.0
+    parallelogram_weight: float = 1.275
+    mismatch_weight: float = 0.0
+    clip: float = 0.0
+    burst: int = 1
+    burst_every: int = 0
+    double_swap: bool = False
+    lr: float = 5e-5
+    averaging: float = 0.0
+    decay: float = 0.0
+    flip: bool = True
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Build from plain values on top of the chosen recipe's own.
+
+        Raises:
+            ConfigError: An unknown recipe or field, or a value of the wrong type.
+        """
+        recipe = str(values.get("recipe", cls.recipe))
+        if recipe not in RECIPES:
+            raise ConfigError(f"recipe must be one of {', '.join(RECIPES)}, not {recipe!r}.")
+        return super().from_dict({**RECIPES[recipe], **values})
+
+
+class GeneGAN(LatentModel):
+    """Encoder to background and object parts, and the decoder of both."""
+
+    swap_part: ClassVar[str] = "object"
+
+    def __init__(self, config: GeneGANConfig, spec: DataSpec) -> None:
+        """Build the two networks.
+
+        Raises:
+            ConfigError: The picture size is not a multiple of 16 or the object part is empty.
+        """
+        super().__init__()
+        if spec.size % max(16, 2**config.levels):
+            raise ConfigError(f"GeneGAN needs a picture size that 16 divides, not {spec.size}.")
+        self.encoder = ConvEncoder(config.width, config.levels)
+        self.decoder = ConvDecoder(config.width, config.levels)
+        channels = self.encoder.out_channels
+        self.attribute = config.attribute
+        self.object_channels = round(channels * config.object_fraction)
+        if not 0 < self.object_channels < channels:
+            raise ConfigError(
+                f"object_fraction {config.object_fraction} leaves {self.object_channels} of "
+                f"{channels} channels to the object; both parts need at least one."
+            )
+        initialize(self)
+
+    def encode(self, images: Tensor) -> Latents:
+        """Split images into parts (Eq. 2, first row).
+
+        Args:
+            images: (B, 3, H, W) in [-1, 1].
+
+        Returns:
+            ``background`` (B, C - O, H / 2^L, W / 2^L) and ``object`` (B, O, ...), the encoder's
+            last O channels.
+        """
+        features = self.encoder(images)
+        background, part = features.split(
+            [features.shape[1] - self.object_channels, self.object_channels], dim=1
+        )
+        return Latents({"background": background, "object": part})
+
+    def decode(self, latents: Latents) -> Tensor:
+        """Recombine parts to (B, 3, H, W) images in [-1, 1]."""
+        return self.decoder(torch.cat([latents.parts["background"], latents.parts["object"]], 1))
+
+    def remove(self, latents: Latents) -> Latents:
+        """Replace the object by the zero object (Eq. 2, A0)."""
+        return latents.replace(object=torch.zeros_like(latents.parts["object"]))
+
+
+class Children(NamedTuple):
+    """The four children of Eq. 2 with their parents, (B, 3, H, W) each, and ε."""
+
+    parent_with: Tensor
+    parent_without: Tensor
+    au: Tensor
+    a0: Tensor
+    bu: Tensor
+    b0: Tensor
+    epsilon: Tensor
+
+
+class GeneGANObjective(Objective):
+    """The adversarial game of the four children against two critics."""
+
+    model: GeneGAN
+
+    def __init__(self, model: GeneGAN, config: GeneGANConfig, spec: DataSpec) -> None:
+        super().__init__()
+        self.model = model
+        self.config = config
+        norm = "spectral" if config.recipe == "hinge" else "batch"
+        width = config.critic_width or config.width
+        self.critic_with = ConvCritic(spec.size, width, norm)
+        self.critic_without = ConvCritic(spec.size, width, norm)
+        initialize(self.critic_with)
+        initialize(self.critic_without)
+        self.adversarial = ADVERSARIAL[config.recipe]
+
+    def players(self) -> dict[str, list[nn.Parameter]]:
+        """Return the two players: the critics together, and the generator."""
+        return {
+            "critics": [*self.critic_with.parameters(), *self.critic_without.parameters()],
+            "generator": list(self.model.parameters()),
+        }
+
+    def updates(self, batches: Iterator[Batch], step: int) -> Iterator[Update]:
+        """Take the critics' steps, then one of the generator on the last batch."""
+        for _ in range(self._critic_steps(step) - 1):
+            with torch.no_grad():
+                children = self.cross(next(batches).images)
+            yield self._critics_update(children)
+            self._clip()
+        children = self.cross(next(batches).images)
+        yield self._critics_update(children)
+        self._clip()
+        yield self._generator_update(children)
+
+    def cross(self, images: Tensor) -> Children:
+        """Cross two halves of a contrast batch (Eq. 2).
+
+        Args:
+            images: (2 B, 3, H, W); the first half shows the object, the second does not.
+
+        Returns:
+            Parents, children and ε. With ``double_swap`` the two reproductions are grandchildren:
+            the crossbreeds are encoded and recombined once more (section 2.2, Fig. 2 b).
+        """
+        parent_with, parent_without = images.chunk(2)
+        latents = self.model.encode(images)
+        a, b = latents.parts["background"].chunk(2)
+        u, epsilon = latents.parts["object"].chunk(2)
+        zero = torch.zeros_like(u)
+        if self.config.double_swap:
+            a0, bu = self._decode([a, b], [zero, u])
+            again = self.model.encode(torch.cat([a0, bu]))
+            a_again, b_again = again.parts["background"].chunk(2)
+            epsilon_again, u_again = again.parts["object"].chunk(2)
+            au, b0 = self._decode([a_again, b_again], [u_again, zero])
+            epsilon = torch.cat([epsilon, epsilon_again])
+        else:
+            au, a0, bu, b0 = self._decode([a, a, b, b], [u, zero, u, zero])
+        return Children(parent_with, parent_without, au, a0, bu, b0, epsilon)
+
+    def _decode(self, backgrounds: list[Tensor], objects: list[Tensor]) -> tuple[Tensor, ...]:
+        latents = Latents({"background": torch.cat(backgrounds), "object": torch.cat(objects)})
+        return self.model.decode(latents).chunk(len(backgrounds))
+
+    def _critics_update(self, children: Children) -> Update:
+        """Tell parents from crossbreeds, each critic on its own side (Eq. 4)."""
+        sides = {
+            "critic_with": (self.critic_with, children.parent_with, children.bu),
+            "critic_without": (self.critic_without, children.parent_without, children.a0),
+        }
+        wrong = {
+            "critic_with": children.parent_without,
+            "critic_without": children.parent_with,
+        }
+        weight = self.config.mismatch_weight
+        terms = {}
+        for name, (critic, real, fake) in sides.items():
+            real_scores = critic(real)
+            terms[name] = self.adversarial.critic(real_scores, critic(fake.detach()))
+            if weight > 0:
+                mismatch = self.adversarial.critic(real_scores, critic(wrong[name]))
+                terms[name] = terms[name] + weight * mismatch
+        return Update("critics", sum(terms.values(), torch.zeros(())), _detached(terms))
+
+    def _generator_update(self, children: Children) -> Update:
+        """Weigh the four losses of the generator (Eq. 3)."""
+        config = self.config
+        terms = {
+            "reconstruction": F.l1_loss(children.au, children.parent_with)
+            + F.l1_loss(children.b0, children.parent_without),
+            "adversarial": self.adversarial.generator(self.critic_with(children.bu))
+            + self.adversarial.generator(self.critic_without(children.a0)),
+            "nulling": children.epsilon.abs().mean(),
+            "parallelogram": parallelogram(children),
+        }
+        weights = {
+            "reconstruction": config.reconstruction_weight,
+            "adversarial": config.adversarial_weight,
+            "nulling": config.nulling_weight,
+            "parallelogram": config.parallelogram_weight,
+        }
+        loss = sum((weights[name] * term for name, term in terms.items()), torch.zeros(()))
+        return Update("generator", loss, _detached(terms))
+
+    def _critic_steps(self, step: int) -> int:
+        every = self.config.burst_every
+        return self.config.burst if every and step % every == 0 else 1
+
+    def _clip(self) -> None:
+        if self.config.clip > 0:
+            clip_parameters(self.critic_with, self.config.clip)
+            clip_parameters(self.critic_without, self.config.clip)
+
+
+def parallelogram(children: Children) -> Tensor:
+    """Ask that what leaves A is what arrives on B, pixel by pixel (Eq. 5)."""
+    parents = children.parent_with + children.parent_without
+    return F.l1_loss(parents, children.a0 + children.bu)
+
+
+def _detached(terms: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: term.detach() for name, term in terms.items()}
+
+
+def stages(config: GeneGANConfig, spec: DataSpec) -> tuple[GradientStage, ...]:
+    """Describe GeneGAN's one stage of training."""
+    if config.recipe == "hinge":
+        optimizer = OptimizerConfig("adam", config.lr, (0.5, 0.999))
+    else:
+        # The reference code decays RMSProp's squared gradients at 0.8.
+        optimizer = OptimizerConfig("rmsprop", config.lr, (0.0, 0.8))
+    return (
+        GradientStage(
+            name="children",
+            objective=lambda model: GeneGANObjective(model, config, spec),
+            optimizers={"critics": optimizer, "generator": optimizer},
+            sampling="contrast",
+            attribute=config.attribute,
+            averaging=config.averaging,
+            decay=config.decay,
+            flip=config.flip,
+        ),
+    )
+
+
+METHOD = Method(
+    name="genegan",
+    title="GeneGAN",
+    citation="Zhou et al., GeneGAN: Learning Object Transfiguration and Attribute Subspace from "
+    "Unpaired Data, BMVC 2017",
+    summary="Swaps, removes and blends one object, such as eyeglasses, between pictures.",
+    operations=frozenset({Operation.SWAP, Operation.INTERPOLATE}),
+    config=GeneGANConfig,
+    tiny=replace(GeneGANConfig.from_dict({"recipe": "hinge"}), width=4),
+    model=GeneGAN,
+    stages=stages,
+)

@@ -1,0 +1,1 @@
+"""Layers and networks that the methods are built from."""

@@ -1,0 +1,1 @@
+"""Pictures of our own whose factors are known: ray-marched signed distance fields."""

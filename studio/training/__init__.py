@@ -1,0 +1,1 @@
+"""Training: the one loop, the request, and runs that resume exactly."""
