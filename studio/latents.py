@@ -141,9 +141,7 @@ def swap(receiver: Latents, donor: Latents, names: Sequence[str], strength: floa
     Returns:
         The receiver with (1 - strength) own + strength donor's in the named parts.
     """
-    moved = {
-        name: torch.lerp(receiver.parts[name], donor.parts[name], strength) for name in names
-    }
+    moved = {name: torch.lerp(receiver.parts[name], donor.parts[name], strength) for name in names}
     return receiver.replace(**moved)
 
 

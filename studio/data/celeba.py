@@ -46,7 +46,9 @@ def open_celeba(folder: Path) -> DataSet:
     for line in lines[2:]:
         file, *values = line.split()
         if len(values) != len(names) or file not in partitions:
-            raise DataError(f"{folder / ATTRIBUTES}: the line of {file} is damaged or has no split.")
+            raise DataError(
+                f"{folder / ATTRIBUTES}: the line of {file} is damaged or has no split."
+            )
         row = {"file": prefix + file, "partition": partitions[file]}
         if identities:
             row["identity"] = identities[file]

@@ -59,7 +59,9 @@ class FolderSource:
         """
         path = (self.root / name).resolve()
         if not path.is_relative_to(self.root.resolve()):
-            raise DataError(f"{name} lies outside {self.root}; a data set names only its own files.")
+            raise DataError(
+                f"{name} lies outside {self.root}; a data set names only its own files."
+            )
         if not path.is_file():
             raise DataError(f"{self.root} has no file {name}, which its table names.")
         return path.read_bytes()

@@ -1,5 +1,7 @@
 """Encoders, decoders, critics and recognition trunks assembled from blocks."""
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 
@@ -14,7 +16,7 @@ class ConvEncoder(nn.Sequential):
         channels = [width * 2**level for level in range(levels)]
         # The first layer has no normalization, as in DCGAN: it would erase the picture's mean.
         layers = [down(3, width, "none")]
-        layers += [down(a, b) for a, b in zip(channels, channels[1:], strict=False)]
+        layers += [down(a, b) for a, b in pairwise(channels)]
         super().__init__(*layers)
         self.out_channels = channels[-1]
 
@@ -48,7 +50,7 @@ class ConvCritic(nn.Module):
         self.trunk = nn.Sequential(
             *[
                 down(a, b, "none" if norm == "batch" and a == 3 else norm)
-                for a, b in zip(channels, channels[1:], strict=False)
+                for a, b in pairwise(channels)
             ]
         )
         self.score = constrain(nn.Linear(channels[-1] * (size // 16) ** 2, 1), norm)

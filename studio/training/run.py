@@ -358,4 +358,3 @@ def write_json(path: Path, values: Mapping[str, Any]) -> None:
     beside = path.with_name(path.name + ".part")
     beside.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
     beside.replace(path)
-

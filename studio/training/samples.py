@@ -35,9 +35,7 @@ def sample_sheet(model: nn.Module, data: DataSet, spec: DataSpec, count: int = 1
     training = model.training
     model.eval()
     device = next(model.parameters()).device
-    donor, receiver = (
-        model.encode(batch.to(device)) for batch in (donor_images, receiver_images)
-    )
+    donor, receiver = (model.encode(batch.to(device)) for batch in (donor_images, receiver_images))
     swapped = model.decode(swap(receiver, donor, [model.swap_part]))
     rows = [
         receiver_images,
