@@ -7,6 +7,7 @@ import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from itertools import repeat
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
@@ -239,13 +240,10 @@ class DataSet:
             contents = (self.source.read(name) for name in self.files)
         pictures = np.empty((len(self), size, size, 3), np.uint8)
         with ThreadPoolExecutor() as pool:
-            decoded = pool.map(lambda named: self._decode_one(*named, size), self._named(contents))
+            decoded = pool.map(self._decode_one, self.files, contents, repeat(size))
             for index, picture in enumerate(decoded):
                 pictures[index] = picture
         return pictures
-
-    def _named(self, contents: Iterator[bytes]) -> Iterator[tuple[str, bytes]]:
-        return zip(self.files, contents, strict=True)
 
     def _decode_one(self, name: str, content: bytes, size: int) -> NDArray[np.uint8]:
         try:

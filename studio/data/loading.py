@@ -71,7 +71,7 @@ def _stream(rows: Indices, batch_size: int, seed: int) -> Callable[[int], Indice
 
     def batch(position: int) -> Indices:
         places = np.arange(position * batch_size, (position + 1) * batch_size)
-        return np.array([permutation(place // count)[place % count] for place in places])
+        return np.array([permutation(int(place) // count)[place % count] for place in places])
 
     return batch
 

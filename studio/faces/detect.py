@@ -39,7 +39,7 @@ _WORK_SIDE = 1600
 _SEARCH_SIDE = 800
 _SMALLEST_FACE = 28
 _MOST_ENLARGED = 2.0
-_MOST = 24
+_MOST = 12
 
 # Where the eyes lie in a box of the frontal cascade, medians over CelebA's training crops.
 _BOX_EYE_HEIGHT = 0.38
@@ -58,6 +58,8 @@ _VIEWS = (
 # Limits for trust, in eye distances: what the regressor expects, and how far its views differ.
 _MOST_ERROR = 0.07
 _MOST_SPREAD = 0.07
+# A guess with a larger error than this is most likely no face at all.
+_MOST_GUESS = 0.35
 
 
 @dataclass(frozen=True)
@@ -178,8 +180,8 @@ def _propose(work: Picture, search: _Search) -> list[_Proposal]:
         return []
     scale = min(scale, _MOST_ENLARGED)
     width, height = (round(side * scale) for side in work.shape[1::-1])
-    grey = cv2.cvtColor(resize(work, (width, height)), cv2.COLOR_RGB2GRAY)
-    grey = np.asarray(cv2.equalizeHist(grey), np.uint8)
+    search_picture = cv2.cvtColor(resize(work, (width, height)), cv2.COLOR_RGB2GRAY)
+    grey = np.asarray(cv2.equalizeHist(search_picture), np.uint8)
     proposals = []
     for turn in search.turns:
         turned, to_turned = _turned(grey, turn)
@@ -363,7 +365,8 @@ def _select(faces: list[Face]) -> list[Face]:
     """Keep one face per place, trusted ones alone if there are any, the largest first."""
     kept: list[Face] = []
     trusted = [face for face in faces if face.trusted]
-    for face in sorted(trusted or faces, key=lambda face: face.error):
+    guesses = [face for face in faces if not face.eyes_found or face.error < _MOST_GUESS]
+    for face in sorted(trusted or guesses, key=lambda face: face.error):
         if not any(_same_place(face.alignment, other.alignment) for other in kept):
             kept.append(face)
     return sorted(kept, key=lambda face: -face.alignment.eye_distance)

@@ -177,7 +177,7 @@ class GradientStage:
     """
 
     name: str
-    objective: Callable[[nn.Module], Objective]
+    objective: Callable[[Any], Objective]
     optimizers: Mapping[str, OptimizerConfig]
     sampling: Literal["uniform", "contrast"] = "uniform"
     attribute: str = ""

@@ -112,7 +112,7 @@ class EyeRegressor(Evaluator):
 class AttributeObjective(Objective):
     """Binary cross-entropy over the attributes that are known."""
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: Evaluator) -> None:
         super().__init__()
         self.model = model
 
@@ -136,7 +136,7 @@ class AttributeObjective(Objective):
 class IdentityObjective(Objective):
     """Large margin cosine loss over the training set's persons (CosFace, Eq. 4)."""
 
-    def __init__(self, model: nn.Module, config: EvaluatorConfig) -> None:
+    def __init__(self, model: Evaluator, config: EvaluatorConfig) -> None:
         super().__init__()
         self.model = model
         self.config = config
@@ -159,7 +159,7 @@ class IdentityObjective(Objective):
 class EyeObjective(Objective):
     """Laplace likelihood of the eyes in crops that are moved, scaled and turned at random."""
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: Evaluator) -> None:
         super().__init__()
         self.model = model
 

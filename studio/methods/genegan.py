@@ -44,7 +44,7 @@ from studio.methods.base import (
     OptimizerConfig,
     Update,
 )
-from studio.nn.blocks import initialize
+from studio.nn.blocks import Norm, initialize
 from studio.nn.networks import ConvCritic, ConvDecoder, ConvEncoder
 
 ADVERSARIAL: dict[str, AdversarialLoss] = {
@@ -199,7 +199,7 @@ class GeneGANObjective(Objective):
         super().__init__()
         self.model = model
         self.config = config
-        norm = "spectral" if config.recipe == "hinge" else "batch"
+        norm: Norm = "spectral" if config.recipe == "hinge" else "batch"
         width = config.critic_width or config.width
         self.critic_with = ConvCritic(spec.size, width, norm)
         self.critic_without = ConvCritic(spec.size, width, norm)

@@ -37,7 +37,7 @@ _NO_CHANGES: Mapping[str, object] = MappingProxyType({})
 _NEAR, _FAR = 1.1, 3.6
 _SAMPLES = 2
 _BLOCK = 4
-_RAYS_AT_ONCE = 8192
+_RAYS_AT_ONCE = 16384
 _PICTURES_AT_ONCE = 64
 _THREADS = 2
 
