@@ -313,8 +313,8 @@ def _check_bytes(data: bytes) -> None:
 def _open(data: bytes) -> Image.Image:
     """Read a picture's header; no pixel is decoded yet."""
     try:
-        # GIF is recognized only to be refused by its name.
-        return Image.open(io.BytesIO(data), formats=("JPEG", "MPO", "PNG", "WEBP", "HEIF", "GIF"))
+        # GIF is recognized only to be refused by its name; JPEG includes a phone's MPO.
+        return Image.open(io.BytesIO(data), formats=("JPEG", "PNG", "WEBP", "HEIF", "GIF"))
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageError(
             f"The picture claims far more than {MAX_PIXELS // 10**6} megapixels; choose "

@@ -205,7 +205,7 @@ class DataSet:
     def eyes(self) -> NDArray[np.float32]:
         """Return (N, 2, 2) eye positions (left, right; x, y) as fractions of the picture."""
         names = ("left_eye_x", "left_eye_y", "right_eye_x", "right_eye_y")
-        if all(name in self.factors for name in names):
+        if all(name in self.factors for name in (*names, "size")):
             pixels = np.stack([self.factors[name] for name in names], axis=1).reshape(-1, 2, 2)
             return (pixels / self.factors["size"][:, None, None]).astype(np.float32)
         usual = CELEBA_EYES if self.alignment == "celeba" else ((np.nan,) * 2,) * 2

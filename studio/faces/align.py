@@ -54,11 +54,13 @@ class Alignment:
         Raises:
             FaceError: The eyes fall together.
         """
-        dx, dy = right[0] - left[0], right[1] - left[1]
+        # NumPy's scalars would not survive a recipe's JSON.
+        (left_x, left_y), (right_x, right_y) = map(float, left), map(float, right)
+        dx, dy = right_x - left_x, right_y - left_y
         distance = math.hypot(dx, dy)
         if not distance > 0:
             raise FaceError("Both eyes are at one point; mark two different points.")
-        centre = ((left[0] + right[0]) / 2, (left[1] + right[1]) / 2)
+        centre = ((left_x + right_x) / 2, (left_y + right_y) / 2)
         return cls(*centre, distance, math.degrees(math.atan2(dy, dx)))
 
     @classmethod

@@ -29,16 +29,24 @@ Crop = Tensor | npt.NDArray[np.floating[Any]]
 # Lengths are fractions of the crop's side.
 _BORDER_FADE = 0.09
 _DRIFT_BLUR = 0.14
+# A blurred edge of the edit must not count as drift.
+_DRIFT_MARGIN = 0.03
 _BASE_BLUR = 0.06
-_WINDOW = 0.08
+_WINDOW = 0.06
+_SPREAD = 0.014
 _MASK_BLUR = 0.014
 # A difference counts from this many times its own background level, or this part of its peak.
 _NOISE_FACTOR = 3.0
 _PEAK_PART = 0.12
 # From "counts a little" to "counts fully".
-_RAMP = 2.2
+_RAMP = 2.0
 # Variance below which the plain reconstruction has no structure that an edit could remove.
-_FLAT = 0.003
+_FLAT = 0.0015
+# From "keeps the detail" to "takes it away": slope of the regression, and size of the change.
+_FLATTENED = (0.2, 0.7)
+_OPAQUE = (0.22, 0.6)
+# Part of the largest change from which on a flattened structure counts.
+_CHANGED = (0.12, 0.35)
 _MOST_GAIN = 0.3
 # The coefficients are smoothly enlarged by this factor before the linear warp.
 _SMOOTH_FACTOR = 4
@@ -197,8 +205,8 @@ def _unit(picture: Picture) -> Floats:
 def _border_fade(size: int) -> Floats:
     """Return the (S, S) weight that falls smoothly to exactly 0 at the outermost pixels."""
     steps = np.arange(size)
-    ramp = np.clip(np.minimum(steps, size - 1 - steps) / (_BORDER_FADE * size), 0, 1)
-    smooth = (ramp * ramp * (3 - 2 * ramp)).astype(np.float32)
+    from_border = (np.minimum(steps, size - 1 - steps) / size).astype(np.float32)
+    smooth = _smooth_step(from_border, 0, _BORDER_FADE)
     return smooth[:, None] * smooth[None, :]
 
 
@@ -212,7 +220,9 @@ def _meant(difference: Floats, size: int) -> tuple[Floats, Floats]:
         The (S, S, 3) difference without its broad drift, and the (S, S) mask in [0, 1].
     """
     typical = np.median(difference, axis=(0, 1)).astype(np.float32)
-    outside = 1 - _mask(difference - typical, size)
+    reach = 2 * round(_DRIFT_MARGIN * size) + 1
+    inside = cv2.dilate(_mask(difference - typical, size), np.ones((reach, reach), np.uint8))
+    outside = 1 - np.asarray(inside, np.float32)
     sigma = _DRIFT_BLUR * size
     # The small constant lets the drift fade to 0 deep inside a large edit.
     drift = _blur(difference * outside[..., None], sigma)
@@ -237,11 +247,14 @@ def _mask(difference: Floats, size: int) -> Floats:
 
 
 def _detail_gain(plain: Floats, difference: Floats, size: int) -> Floats:
-    """Regress the difference on the plain reconstruction, in a window around each pixel.
+    """Say how the photograph's own detail changes where the edit does something.
+
+    Detail goes where the edit flattens what was there (a local regression of the difference on the
+    plain reconstruction has a negative slope that explains it), and where it changes the colours
+    so much that something opaque must be in front. It grows slightly where the edit adds contrast.
 
     Returns:
-        (S, S) gain of the photograph's detail: -1 where the edit flattens what was there, 0 where
-        the difference has nothing to do with it, slightly positive where it adds contrast.
+        (S, S) gain: -1 takes all detail away, 0 leaves it.
     """
     window = 2 * max(1, round(_WINDOW * size / 2)) + 1
     guide, target = plain.mean(axis=2), difference.mean(axis=2)
@@ -251,9 +264,24 @@ def _detail_gain(plain: Floats, difference: Floats, size: int) -> Floats:
     guide_variance = np.maximum(squares - mean_guide**2, 0) + _FLAT
     target_variance = np.maximum(target_squares - mean_target**2, 0) + 1e-9
     covariance = cross - mean_guide * mean_target
-    explained = covariance**2 / (guide_variance * target_variance)
-    gain = np.clip(covariance / guide_variance, -1, _MOST_GAIN) * np.clip(explained, 0, 1)
-    return np.asarray(cv2.blur(gain, (3, 3)), np.float32)
+    correlation = np.abs(covariance) / np.sqrt(guide_variance * target_variance)
+    slope = covariance / guide_variance * np.clip(correlation, 0, 1)
+    magnitude = np.abs(difference).max(axis=2)
+    # The window reaches beyond the structure: eyes behind glasses keep their detail.
+    changed = _smooth_step(magnitude / (float(np.quantile(magnitude, 0.99)) + 1e-9), *_CHANGED)
+    flattened = changed * _smooth_step(-slope, *_FLATTENED)
+    loss = np.maximum(flattened, _smooth_step(magnitude, *_OPAQUE))
+    # A sharp structure of the photograph is wider than its blurred core in the reconstruction.
+    reach = 2 * max(1, round(_SPREAD * size)) + 1
+    loss = np.asarray(cv2.dilate(loss, np.ones((reach, reach), np.uint8)), np.float32)
+    gain = np.clip(slope, 0, _MOST_GAIN) * (1 - loss) - loss
+    return _blur(gain, _MASK_BLUR * size)
+
+
+def _smooth_step(values: Floats, low: float, high: float) -> Floats:
+    """Rise smoothly from 0 at ``low`` to 1 at ``high``."""
+    ramp = np.clip((values - low) / (high - low), 0, 1)
+    return np.asarray(ramp * ramp * (3 - 2 * ramp), np.float32)
 
 
 def _blur(values: Floats, sigma: float) -> Floats:

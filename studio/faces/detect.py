@@ -19,9 +19,11 @@ import cv2
 import cv2.data
 import numpy as np
 import numpy.typing as npt
+import torch
+from torch import nn
 
 from studio.faces.align import Alignment, centre_based, crop, invert
-from studio.images import Picture, fit, resize
+from studio.images import Picture, fit, resize, to_images
 
 CROP_SIZE = 64
 """Side of the crops that an ``EyeRefiner`` gets."""
@@ -146,6 +148,23 @@ class _Cascades(threading.local):
 
 
 _cascades = _Cascades()
+
+
+def module_refiner(model: nn.Module) -> EyeRefiner:
+    """Use a trained eye regressor.
+
+    Args:
+        model: In evaluation mode; (B, 3, 64, 64) images to (B, 5): x and y of the left and the
+            right eye, then the logarithm of the expected error, as fractions of the crop.
+    """
+    device = next(model.parameters()).device
+
+    def refine(crops: Picture) -> tuple[Floats, Floats]:
+        with torch.inference_mode():
+            outputs = model(to_images(crops).to(device)).float().cpu()
+        return outputs[:, :4].reshape(-1, 2, 2).numpy(), outputs[:, 4].exp().numpy()
+
+    return refine
 
 
 def find_faces(pixels: Picture, refine: EyeRefiner | None = None) -> list[Face]:

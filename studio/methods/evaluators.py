@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from studio.data.batch import Batch, DataSpec
+from studio.data.folder import CELEBA_EYES
 from studio.methods.base import (
     Config,
     Evaluator,
@@ -25,7 +26,6 @@ from studio.methods.base import (
     OptimizerConfig,
     Update,
 )
-from studio.nn.mixed import Conv2d
 from studio.nn.networks import ResidualTrunk
 
 
@@ -84,29 +84,31 @@ class IdentityEmbedder(Evaluator):
 
 
 class EyeRegressor(Evaluator):
-    """Positions of both eyes in a crop, with their uncertainty."""
+    """Positions of both eyes in a rough crop, with their uncertainty."""
 
     def __init__(self, config: EvaluatorConfig, spec: DataSpec) -> None:
         super().__init__()
-        del spec
-        width = config.width
-        trunk = list(ResidualTrunk(width))[:-2]
-        self.trunk = nn.Sequential(*trunk, Conv2d(8 * width, width, 1), nn.Flatten())
+        trunk = ResidualTrunk(config.width)
+        cells = (spec.size // 16) ** 2
+        # Pooling would forget where the eyes are, so the last feature map is read whole.
+        self.trunk = nn.Sequential(*list(trunk)[:-2], nn.Flatten())
         self.head = nn.Sequential(
-            nn.Linear(16 * width, 4 * width), nn.ReLU(inplace=True), nn.Linear(4 * width, 5)
+            nn.Linear(trunk.out_features * cells, 128), nn.ReLU(inplace=True), nn.Linear(128, 5)
         )
+        self.register_buffer("usual", torch.tensor([*CELEBA_EYES[0], *CELEBA_EYES[1]]))
 
     def forward(self, images: Tensor) -> Tensor:
         """Read the eyes off crops.
 
         Args:
-            images: (B, 3, 64, 64) in [-1, 1].
+            images: (B, 3, S, S) in [-1, 1], S as in the data description.
 
         Returns:
             (B, 5): x and y of the left and of the right eye as fractions of the crop, and the
-            logarithm of their expected error (Laplace scale) as a fraction of the crop.
+            logarithm of the distance, in the same fractions, by which they are off on average.
         """
-        return self.head(self.trunk(images)).float()
+        raw = self.head(self.trunk(images)).float()
+        return torch.cat([self.usual + raw[:, :4] / 4, raw[:, 4:] - 3], dim=1)
 
 
 class AttributeObjective(Objective):
@@ -157,7 +159,7 @@ class IdentityObjective(Objective):
 
 
 class EyeObjective(Objective):
-    """Laplace likelihood of the eyes in crops that are moved, scaled and turned at random."""
+    """Laplace likelihood of the eyes in crops that are moved, scaled, turned and degraded."""
 
     def __init__(self, model: Evaluator) -> None:
         super().__init__()
@@ -170,12 +172,12 @@ class EyeObjective(Objective):
     def updates(self, batches: Iterator[Batch], step: int) -> Iterator[Update]:
         """Find the eyes of one jittered batch."""
         batch = next(batches)
-        images, eyes = jitter_crop(jitter_light(batch.images), batch.eyes)
-        outputs = self.model(images)
+        images, eyes = jitter_crop(batch.images, batch.eyes)
+        outputs = self.model(degrade(jitter_light(images)))
         error = (outputs[:, :4].reshape(-1, 2, 2) - eyes).norm(dim=2).mean(1)
-        log_scale = outputs[:, 4].clamp(-6, 2)
+        log_scale = outputs[:, 4]
         loss = (error * torch.exp(-log_scale) + log_scale).mean()
-        terms = {"loss": loss.detach(), "error": error.mean().detach()}
+        terms = {"loss": loss.detach(), "error": error.median().detach()}
         yield Update("evaluator", loss, terms)
 
 
@@ -199,32 +201,69 @@ def jitter_light(images: Tensor) -> Tensor:
 def jitter_crop(images: Tensor, eyes: Tensor) -> tuple[Tensor, Tensor]:
     """Move, scale and turn crops at random, and their eyes with them.
 
+    Half the crops are jittered widely, as a face detector's box is, half narrowly, as a crop is
+    that was aligned once already. One crop in ten shows no upright face at the place (turned far
+    over, or aside): its eyes cannot be known, which the expected error has to learn.
+
     Args:
         images: (B, 3, H, W) in [-1, 1].
         eyes: (B, 2, 2) x and y as fractions of the picture.
 
     Returns:
         Images and eyes; shifts up to a quarter of the picture, scale in [1/1.6, 1.6], turns up to
-        35 degrees, borders reflected.
+        35 degrees; beyond the picture its border repeats or is reflected.
     """
     count = len(images)
-    angle = math.radians(35) * (2 * torch.rand(count) - 1)
-    scale = torch.exp(math.log(1.6) * (2 * torch.rand(count) - 1))
-    shift = torch.rand(count, 2) - 0.5
-    rotation = torch.stack(
-        [
-            torch.stack([angle.cos(), -angle.sin()], 1),
-            torch.stack([angle.sin(), angle.cos()], 1),
-        ],
-        1,
-    )
+    wide = torch.rand(count) < 0.5
+    angle = math.radians(1) * torch.where(wide, 35.0, 9.0) * _symmetric(count)
+    scale = torch.exp(torch.where(wide, math.log(1.6), math.log(1.15)) * _symmetric(count))
+    shift = torch.where(wide, 0.5, 0.14)[:, None] * _symmetric(count, 2)
+    lost = torch.rand(count) < 0.1
+    shown_angle = torch.where(lost, angle + math.radians(180) + 1.2 * _symmetric(count), angle)
+    shown_scale = torch.where(lost, scale * (1 + torch.rand(count)), scale)
+    matrix = torch.cat([shown_scale[:, None, None] * _rotation(shown_angle), shift[:, :, None]], 2)
     # In grid_sample's coordinates, [-1, 1], a point p of the new crop shows scale R p + shift.
-    matrix = torch.cat([scale[:, None, None] * rotation, shift[:, :, None]], 2)
     grid = F.affine_grid(matrix, list(images.shape), align_corners=False)
-    moved = F.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
+    reflected = F.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
+    repeated = F.grid_sample(images, grid, padding_mode="border", align_corners=False)
+    moved = torch.where(torch.rand(count, 1, 1, 1) < 0.5, reflected, repeated)
     centred = 2 * eyes - 1 - shift[:, None]
-    back = torch.einsum("bij,bki->bkj", rotation, centred) / scale[:, None, None]
+    back = torch.einsum("bij,bki->bkj", _rotation(angle), centred) / scale[:, None, None]
     return moved, (back + 1) / 2
+
+
+def degrade(images: Tensor) -> Tensor:
+    """Add what bad photographs have: colour casts, noise, coarse pixels and covered places.
+
+    Args:
+        images: (B, 3, H, W) in [-1, 1].
+
+    Returns:
+        As ``images``.
+    """
+    count, _, height, width = images.shape
+    coarse = F.interpolate(F.avg_pool2d(images, 2), size=(height, width), mode="bilinear")
+    images = torch.where(torch.rand(count, 1, 1, 1) < 0.2, coarse, images)
+    noise = 0.1 * torch.rand(count, 1, 1, 1) * torch.randn_like(images)
+    images = images + torch.where(torch.rand(count, 1, 1, 1) < 0.3, noise, 0)
+    images = images + 0.1 * _symmetric(count, 3)[:, :, None, None]
+    rows, columns = torch.arange(height)[:, None], torch.arange(width)[None, :]
+    top, left = (torch.randint(-height // 4, side, (count, 1, 1)) for side in (height, width))
+    high, broad = (torch.randint(4, height // 3, (count, 1, 1)) for _ in range(2))
+    covered = (rows >= top) & (rows < top + high) & (columns >= left) & (columns < left + broad)
+    covered &= torch.rand(count, 1, 1) < 0.25
+    colour = _symmetric(count, 3)[:, :, None, None]
+    return torch.where(covered[:, None], colour, images).clamp(-1, 1)
+
+
+def _symmetric(*shape: int) -> Tensor:
+    return 2 * torch.rand(*shape) - 1
+
+
+def _rotation(angle: Tensor) -> Tensor:
+    """Return (B, 2, 2) rotations by angles in radians."""
+    rows = [[angle.cos(), -angle.sin()], [angle.sin(), angle.cos()]]
+    return torch.stack([torch.stack(row, dim=1) for row in rows], dim=1)
 
 
 def _stage(config: EvaluatorConfig, objective: type[Objective] | None) -> GradientStage:

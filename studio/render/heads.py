@@ -34,6 +34,7 @@ RIGHT_EYE = (78 / 128, 66 / 128)
 
 _IDENTITIES = 1000
 _NO_CHANGES: Mapping[str, object] = MappingProxyType({})
+_NO_CHOICES: Mapping[str, Sequence[object]] = MappingProxyType({})
 _NEAR, _FAR = 1.1, 3.6
 _SAMPLES = 2
 _BLOCK = 4
@@ -151,7 +152,13 @@ def _rather_small(rng: random.Random, limit: float) -> float:
     return limit * place * math.sqrt(abs(place))
 
 
-def sample_heads(count: int, seed: int, *, fixed: Mapping[str, object] = _NO_CHANGES) -> list[Head]:
+def sample_heads(
+    count: int,
+    seed: int,
+    *,
+    fixed: Mapping[str, object] = _NO_CHANGES,
+    choices: Mapping[str, Sequence[object]] = _NO_CHOICES,
+) -> list[Head]:
     """Draw heads whose factors are independent of each other.
 
     A larger ``count`` continues the list, and fixing a factor changes no other, with one
@@ -161,12 +168,13 @@ def sample_heads(count: int, seed: int, *, fixed: Mapping[str, object] = _NO_CHA
         count: Number of heads.
         seed: Seed of all factors' streams.
         fixed: Values by factor name that every head gets instead of drawn ones.
+        choices: Values by factor name that are drawn with equal chances instead of the usual ones.
 
     Raises:
-        ConfigError: A name in ``fixed`` is no factor, a value is not allowed, or ``count`` is
-            negative.
+        ConfigError: A name in ``fixed`` or ``choices`` is no factor, a value is not allowed, or
+            ``count`` is negative.
     """
-    unknown = sorted(set(fixed) - set(_DRAWS))
+    unknown = sorted({*fixed, *choices} - set(_DRAWS))
     if unknown:
         raise ConfigError(f"No factor is called {unknown[0]!r}; choose among {', '.join(_DRAWS)}.")
     if count < 0:
@@ -174,7 +182,12 @@ def sample_heads(count: int, seed: int, *, fixed: Mapping[str, object] = _NO_CHA
     columns = {}
     for name, draw in _DRAWS.items():
         rng = _stream(seed, name)
-        columns[name] = [fixed[name] if name in fixed else draw(rng) for _ in range(count)]
+        if name in fixed:
+            columns[name] = [fixed[name]] * count
+        elif name in choices:
+            columns[name] = [rng.choice(choices[name]) for _ in range(count)]
+        else:
+            columns[name] = [draw(rng) for _ in range(count)]
     if "intensity" not in fixed:
         pairs = zip(columns["expression"], columns["intensity"], strict=True)
         columns["intensity"] = [0.0 if kind == "neutral" else value for kind, value in pairs]
@@ -1010,6 +1023,7 @@ def write_set(
     seed: int,
     *,
     fixed: Mapping[str, object] = _NO_CHANGES,
+    choices: Mapping[str, Sequence[object]] = _NO_CHOICES,
     progress: Callable[[int, int], None] | None = None,
 ) -> None:
     """Write a data set of portraits: PNG files and ``attributes.csv``.
@@ -1022,6 +1036,7 @@ def write_set(
         size: Height and width of the pictures in pixels.
         seed: Seed of the factors.
         fixed: As for ``sample_heads``.
+        choices: As for ``sample_heads``.
         progress: Called with the pictures done and their number, now and then.
 
     Raises:
@@ -1030,7 +1045,7 @@ def write_set(
     table = folder / "attributes.csv"
     if table.exists():
         raise ConfigError(f"{folder} has a data set already; name another folder or remove it.")
-    heads = sample_heads(count, seed, fixed=fixed)
+    heads = sample_heads(count, seed, fixed=fixed, choices=choices)
     folder.mkdir(parents=True, exist_ok=True)
     rows = []
     for first in range(0, count, _PICTURES_AT_ONCE):
@@ -1040,7 +1055,8 @@ def write_set(
         for number, (head, image, eye) in enumerate(zip(batch, images, eyes, strict=True), first):
             name = f"{number:06d}.png"
             Image.fromarray(image.permute(1, 2, 0).numpy()).save(folder / name)
-            rows.append({"file": name, **labels(head), **dict(zip(_EYES, eye, strict=True))})
+            places = dict(zip(_EYES, eye, strict=True))
+            rows.append({"file": name, **labels(head), "size": size, **places})
         if progress is not None:
             progress(len(rows), count)
     with table.open("w", newline="", encoding="utf-8") as file:

@@ -174,13 +174,25 @@ class Trainer:
             slots: dict[int, dict[str, Tensor]] = {}
             for key, tensor in _below(state, f"optimizer.{player}.").items():
                 index, _, name = key.partition(".")
-                slots.setdefault(int(index), {})[name] = tensor
+                parameter = self.players[player][int(index)]
+                slots.setdefault(int(index), {})[name] = _laid_out_as(parameter, tensor)
             groups = optimizer.state_dict()["param_groups"]
             optimizer.load_state_dict({"state": slots, "param_groups": groups})
         torch.set_rng_state(state["random.cpu"].cpu())
         if self.device.type == "cuda":
             torch.cuda.set_rng_state(state["random.cuda"].cpu(), self.device)
         self.step = step
+
+
+def _laid_out_as(parameter: Tensor, value: Tensor) -> Tensor:
+    """Give a saved moment its parameter's memory layout.
+
+    Files hold contiguous tensors, and the fused optimizer walks through parameter and moments by
+    address: with channels-last parameters it would pair each weight with another one's moments.
+    """
+    if value.shape != parameter.shape:
+        return value
+    return torch.empty_like(parameter, dtype=value.dtype).copy_(value)
 
 
 def _below(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

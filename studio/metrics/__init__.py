@@ -1,0 +1,1 @@
+"""Metrics: pure functions from pictures, logits and features to numbers."""
