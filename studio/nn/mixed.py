@@ -2,20 +2,22 @@
 
 oneDNN computes a bf16 convolution's output and input gradient at two to three times the speed of
 fp32, but its bf16 kernel for the weight gradient is over ten times slower than the fp32 one on CPUs
-with avx512-bf16 and no AMX. So under CPU autocast these layers run forward and input gradient in
-bf16 and the weight gradient in fp32; everywhere else they are PyTorch's own.
+with avx512-bf16 and no AMX. The same gradient is one matrix product of the small feature map with
+the windows of the large one, which runs twice as fast as fp32. So under CPU autocast these layers
+take the weight gradient that way; everywhere else they are PyTorch's own.
 """
 
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 Geometry = tuple[list[int], list[int], list[int], bool, list[int], int]
 
 
 class _MixedConvolution(torch.autograd.Function):
-    """A convolution in bf16 whose weight gradient is accumulated in fp32."""
+    """A convolution in bf16 whose weight gradient is a matrix product."""
 
     @staticmethod
     def forward(
@@ -41,12 +43,44 @@ class _MixedConvolution(torch.autograd.Function):
             input_gradient = backward(gradient, inputs, weight, shape, *ctx.geometry, mask)[0]
             input_gradient = input_gradient.to(ctx.input_type)
         if ctx.needs_input_grad[1]:
-            mask = [False, True, False]
-            precise = gradient.float(), inputs.float(), weight.float()
-            weight_gradient = backward(*precise, shape, *ctx.geometry, mask)[1]
+            weight_gradient = _weight_gradient(gradient, inputs, weight, ctx.geometry)
         if ctx.has_bias and ctx.needs_input_grad[2]:
             bias_gradient = gradient.float().sum(dim=(0, 2, 3))
         return input_gradient, weight_gradient, bias_gradient, None
+
+
+def _weight_gradient(
+    gradient: Tensor, inputs: Tensor, weight: Tensor, geometry: Geometry
+) -> Tensor:
+    """Correlate the small feature map with the windows of the large one.
+
+    Args:
+        gradient: (B, O, h, w) of the layer's output.
+        inputs: (B, C, H, W) of the layer.
+        weight: (O, C, K, L), or (C, O, K, L) of a transposed convolution.
+        geometry: Stride, padding, dilation, whether transposed, output padding, groups.
+
+    Returns:
+        fp32, in the shape of ``weight``.
+    """
+    stride, padding, dilation, transposed, output_padding, groups = geometry
+    if groups > 1 or max(dilation) > 1 or max(output_padding) > 0:
+        precise = gradient.float(), inputs.float(), weight.float()
+        shape = [weight.shape[1 if transposed else 0]]
+        mask = [False, True, False]
+        return torch.ops.aten.convolution_backward(*precise, shape, *geometry, mask)[1]
+    small, large = (inputs, gradient) if transposed else (gradient, inputs)
+    rows, columns = weight.shape[2:]
+    large = F.pad(large.permute(0, 2, 3, 1), (0, 0, *[padding[1]] * 2, *[padding[0]] * 2))
+    batch, _, _, channels = large.shape
+    height, width = small.shape[2:]
+    step = large.stride()
+    windows = large.as_strided(
+        (batch, height, width, rows, columns, channels),
+        (step[0], stride[0] * step[1], stride[1] * step[2], step[1], step[2], step[3]),
+    ).reshape(batch * height * width, rows * columns * channels)
+    product = small.permute(0, 2, 3, 1).reshape(len(windows), -1).t() @ windows
+    return product.view(-1, rows, columns, channels).permute(0, 3, 1, 2).float()
 
 
 def _is_mixed(inputs: Tensor) -> bool:
