@@ -1,7 +1,8 @@
 """Edits: pictures and settings in, pictures out. Pages, command line and API call these."""
 
+import base64
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,12 +11,13 @@ from torch import Tensor
 
 from studio import images, latents
 from studio.checkpoints import MODEL, Card, ModelCache
-from studio.errors import RecipeError, UnsupportedError
+from studio.errors import ImageError, RecipeError, UnsupportedError
 from studio.faces.align import Alignment, crop
 from studio.faces.composite import Compositor
+from studio.faces.detect import EyeRefiner
 from studio.images import Photo, Picture
 from studio.latents import Latents
-from studio.methods.base import LatentModel, Operation
+from studio.methods.base import LatentModel, Operation, Translator
 from studio.recipes import Recipe, Source, Step, picture_hash
 
 # Names of the validation numbers that a card carries for the verdicts.
@@ -85,7 +87,7 @@ def encode(models: ModelCache, checkpoint: str, pixels: Picture, alignment: Alig
     """
     loaded = models.get(checkpoint)
     if not isinstance(loaded.model, LatentModel):
-        raise UnsupportedError(f"{checkpoint} is an evaluator; it has no latents.")
+        raise UnsupportedError(f"{checkpoint} has no latents: it does not encode pictures.")
     cropped = crop(pixels, alignment, loaded.card.spec.size)
     original = images.to_images(cropped).to(models.device)
     codes = loaded.model.encode(original)
@@ -176,6 +178,35 @@ def remove(models: ModelCache, checkpoint: str, encoded: Encoded) -> Tensor:
     """
     model, _ = _swapper(models, checkpoint)
     return model.decode(model.remove(encoded.latents))
+
+
+@torch.inference_mode()
+def translate(
+    models: ModelCache, checkpoint: str, originals: Tensor, targets: Mapping[str, int]
+) -> Tensor:
+    """Give pictures target attributes, with a checkpoint that knows no exemplars.
+
+    Args:
+        models: The loaded models.
+        checkpoint: Of a method that translates.
+        originals: (B, 3, S, S) in [-1, 1].
+        targets: 0 or 1 by attribute, for every attribute that the checkpoint translates.
+
+    Returns:
+        (B, 3, S, S) in [-1, 1].
+
+    Raises:
+        UnsupportedError: The checkpoint cannot translate, or not these attributes.
+    """
+    model = models.get(checkpoint).model
+    if not isinstance(model, Translator):
+        raise UnsupportedError(f"{checkpoint} does not translate pictures to attributes.")
+    if targets.keys() != set(model.attributes):
+        raise UnsupportedError(
+            f"{checkpoint} translates {', '.join(model.attributes)}, not {', '.join(targets)}."
+        )
+    row = torch.tensor([targets[name] for name in model.attributes], device=models.device)
+    return model(originals.to(models.device), row.expand(len(originals), -1))
 
 
 @torch.inference_mode()
@@ -331,3 +362,124 @@ def record(
         if role in used
     )
     return Recipe(sources, written, output=output)
+
+
+def embed(
+    models: ModelCache, recipe: Recipe, subjects: Mapping[str, Subject], result: Photo
+) -> Recipe:
+    """Put into a recipe what is needed to have its pictures back from the result alone.
+
+    Args:
+        models: The loaded models, for their picture size.
+        recipe: What was carried out.
+        subjects: By role, as given to :func:`replay`.
+        result: What :func:`replay` returned.
+
+    Returns:
+        The recipe whose receiver carries the part that the edit changed, and whose donors carry
+        the crops that the models saw.
+    """
+    size = models.store.card(recipe.steps[-1].checkpoint).spec.size
+    sources = []
+    for source in recipe.sources:
+        subject = subjects[source.role]
+        if source.role == "receiver":
+            before = _unedited(subject, recipe.output, result.pixels.shape[0])
+            x, y, part = _changed_part(before, result.pixels)
+            place = (x, y)
+        else:
+            place, part = (0, 0), crop(subject.photo.pixels, subject.alignment, size)
+        content = base64.b64encode(images.encode_png(part)).decode("ascii")
+        sources.append(replace(source, picture=content, place=place))
+    return replace(recipe, sources=tuple(sources))
+
+
+def restore(result: Photo, recipe: Recipe) -> dict[str, Subject]:
+    """Return the pictures that :func:`embed` put into a result.
+
+    Args:
+        result: The picture that carries the recipe.
+        recipe: Read from it.
+
+    Returns:
+        Subjects by role; empty where the recipe carries no pictures.
+
+    Raises:
+        RecipeError: A picture in the recipe is damaged or does not fit the result.
+    """
+    if any(not source.picture for source in recipe.sources):
+        return {}
+    return {source.role: _restored(result, recipe, source) for source in recipe.sources}
+
+
+def _restored(result: Photo, recipe: Recipe, source: Source) -> Subject:
+    try:
+        part = images.read_photo(source.content()).pixels
+    except ImageError as error:
+        message = f"The picture of the {source.role} in the recipe is damaged."
+        raise RecipeError(message) from error
+    height, width = part.shape[:2]
+    if source.role != "receiver":
+        return Subject(Photo(part), Alignment.whole(width, height))
+    pixels, (x, y) = result.pixels.copy(), source.place
+    if x < 0 or y < 0 or pixels[y : y + height, x : x + width].shape != part.shape:
+        raise RecipeError("The picture was cropped or resized after it was made.")
+    pixels[y : y + height, x : x + width] = part
+    photo = Photo(pixels, result.alpha, result.icc)
+    if recipe.output == "full":
+        if picture_hash(photo) != source.sha256:
+            raise RecipeError(
+                "The picture was changed after it was made, so its original cannot be restored "
+                "from it; upload the original photograph instead."
+            )
+        return Subject(photo, Alignment.from_dict(source.crop))
+    return Subject(photo, Alignment.whole(pixels.shape[1], pixels.shape[0]))
+
+
+def _unedited(subject: Subject, output: str, side: int) -> Picture:
+    """Return what the receiver's picture was before the edit, in the form of the output."""
+    if output == "full":
+        return subject.photo.pixels
+    return crop(subject.photo.pixels, subject.alignment, side)
+
+
+def _changed_part(before: Picture, after: Picture) -> tuple[int, int, Picture]:
+    """Return left, top and the earlier pixels of the box in which two pictures differ.
+
+    The box is grown so that it is itself a picture that can be read again.
+    """
+    height, width = before.shape[:2]
+    # Row by row: a mask of a whole 50-megapixel photograph would cost as much as the photograph.
+    spans = []
+    for row in range(height):
+        if not np.array_equal(before[row], after[row]):
+            columns = np.flatnonzero((before[row] != after[row]).any(axis=1))
+            spans.append((row, columns[0], columns[-1]))
+    top, left, bottom, right = 0, 0, 0, 0
+    if spans:
+        rows, first, last = np.array(spans).T
+        top, left, bottom, right = rows[0], first.min(), rows[-1] + 1, last.max() + 1
+    # At least 16 pixels and a tenth of the other side.
+    tall = max(bottom - top, images.MIN_SIDE, (right - left) // 10)
+    wide = max(right - left, images.MIN_SIDE, (bottom - top) // 10)
+    x, y = max(0, min(left, width - wide)), max(0, min(top, height - tall))
+    return int(x), int(y), before[y : y + tall, x : x + wide]
+
+
+def eye_refiner(models: ModelCache) -> EyeRefiner | None:
+    """Return the shipped eye regressor in the form that face detection takes.
+
+    Returns:
+        None where no checkpoint of the method ``eyes`` is there.
+    """
+    names = [card.name for card in models.store.cards() if card.method == "eyes"]
+    if not names:
+        return None
+
+    @torch.inference_mode()
+    def refine(crops: Picture) -> tuple[Any, Any]:
+        loaded = models.get(names[0])
+        outputs = loaded.model(images.to_images(crops).to(models.device)).cpu().numpy()
+        return outputs[:, :4].reshape(-1, 2, 2), np.exp(outputs[:, 4])
+
+    return refine

@@ -59,6 +59,34 @@ class HingeLoss:
         return -fake.mean()
 
 
+def matching_critic_loss(
+    loss: AdversarialLoss,
+    critic: nn.Module,
+    real: Tensor,
+    fake: Tensor,
+    wrong: Tensor,
+    weight: float,
+) -> Tensor:
+    """Tell pictures of one kind from fakes and from the other kind (Reed et al. 2016, section 4).
+
+    Args:
+        loss: Of the game.
+        critic: Maps (B, 3, H, W) to (B,) unbounded scores.
+        real: (B, 3, H, W) in [-1, 1], pictures of the critic's kind.
+        fake: As ``real``; no gradient reaches whoever made it.
+        wrong: As ``real``, real pictures of the other kind.
+        weight: Of the pair real and wrong; 0 does not look at ``wrong``.
+
+    Returns:
+        Scalar that the critic minimizes.
+    """
+    real_scores = critic(real)
+    against_fake = loss.critic(real_scores, critic(fake.detach()))
+    if weight == 0:
+        return against_fake
+    return against_fake + weight * loss.critic(real_scores, critic(wrong))
+
+
 def gradient_penalty(critic: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
     """Penalize critic gradients whose norm is not 1 (Gulrajani et al. 2017, Eq. 3).
 

@@ -238,9 +238,26 @@ def test_films_can_be_read_back(tmp_path):
 
     frames = [np.roll(GRADIENT[:23, :39], shift, 1) for shift in range(5)]
     save_gif(tmp_path / "a.gif", frames)
-    assert Image.open(tmp_path / "a.gif").n_frames == 5
+    with Image.open(tmp_path / "a.gif") as film:
+        assert film.n_frames == 5
     save_mp4(tmp_path / "a.mp4", frames)
     with av.open(str(tmp_path / "a.mp4")) as film:
         decoded = [frame.to_ndarray(format="rgb24") for frame in film.decode(video=0)]
     assert len(decoded) == 5
     assert decoded[0].shape == (24, 40, 3)
+
+
+@pytest.mark.parametrize("large", [False, True])
+@pytest.mark.parametrize("has_alpha", [False, True])
+def test_webp_is_read_exactly_whatever_its_size(large, has_alpha, monkeypatch):
+    if large:
+        monkeypatch.setattr(images, "_LARGE_WEBP", 10)
+    alpha = GRADIENT[..., 0] // 2 + 100
+    pixels = np.dstack([GRADIENT, alpha]) if has_alpha else GRADIENT
+    data = encoded(Image.fromarray(pixels), "WEBP", lossless=True, exact=True)
+    photo = read_photo(data)
+    assert np.array_equal(photo.pixels, GRADIENT)
+    assert (photo.alpha is not None) == has_alpha
+    if has_alpha:
+        assert np.array_equal(photo.alpha, alpha)
+    refusal(data[: len(data) // 2])

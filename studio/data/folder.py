@@ -335,13 +335,15 @@ def _resolve_files(
     by_name: dict[str, str] = {}
     for name in pictures:
         by_name.setdefault(PurePosixPath(name).name, name)
+    missing = [row["file"] for row in rows if row["file"] not in known | by_name.keys()]
+    if missing:
+        named = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
+        raise DataError(
+            f"The table of {location} names {len(missing)} files that are not there: {named}."
+        )
     for row in rows:
-        if row["file"] in known:
-            continue
-        match = by_name.get(row["file"])
-        if match is None:
-            raise DataError(f"The table of {location} names {row['file']}, which is not there.")
-        row["file"] = match
+        if row["file"] not in known:
+            row["file"] = by_name[row["file"]]
     return rows
 
 
@@ -390,11 +392,21 @@ def from_rows(
         partition=(
             split(classes["identity"] if "identity" in classes else np.array(files))
             if partition is None
-            else np.array([int(value) for value in partition], np.int8)
+            else _partitions(partition)
         ),
         decode=decode,
         digest=digest,
     )
+
+
+def _partitions(values: list[str]) -> NDArray[np.int8]:
+    known = {str(number) for number in PARTITIONS.values()}
+    wrong = sorted(set(values) - known)
+    if wrong:
+        raise DataError(
+            f"The column partition holds 0 (train), 1 (validation) or 2 (test), not {wrong[0]!r}."
+        )
+    return np.array([int(value) for value in values], np.int8)
 
 
 def _floats(name: str, values: list[str]) -> NDArray[np.float64]:

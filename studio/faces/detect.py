@@ -36,11 +36,15 @@ Eyes are left then right, (x, y) in fractions of the crop; the expected error is
 the same fractions, by which the estimate is off on average.
 """
 
+MOST_OFFSET = 0.25
+"""Eye distances by which an eye may be off its place before a crop counts as not aligned."""
+
 # Small faces need the pixels of the work picture, the cascades are fast on the search picture.
 _WORK_SIDE = 1600
 _SEARCH_SIDE = 800
 _SMALLEST_FACE = 28
-_MOST_ENLARGED = 2.0
+# Small photographs are enlarged up to this side, at most twofold, or their faces are too small.
+_ENLARGED_SIDE = 480
 _MOST = 12
 
 # Where the eyes lie in a box of the frontal cascade, medians over CelebA's training crops.
@@ -161,7 +165,7 @@ def module_refiner(model: nn.Module) -> EyeRefiner:
 
     def refine(crops: Picture) -> tuple[Floats, Floats]:
         with torch.inference_mode():
-            outputs = model(to_images(crops).to(device)).float().cpu()
+            outputs = model(to_images(crops).to(device)).detach().float().cpu()
         return outputs[:, :4].reshape(-1, 2, 2).numpy(), outputs[:, 4].exp().numpy()
 
     return refine
@@ -191,13 +195,33 @@ def find_faces(pixels: Picture, refine: EyeRefiner | None = None) -> list[Face]:
     return [_scaled(face, scale) for face in _select(faces)]
 
 
+def misalignment(pixels: Picture, alignment: Alignment, refine: EyeRefiner) -> str:
+    """Say in one sentence what is wrong with a crop that a person set or called aligned already.
+
+    Args:
+        pixels: (H, W, 3) uint8.
+        alignment: The crop in question.
+        refine: Our eye regressor.
+
+    Returns:
+        Empty where the eyes are within ``MOST_OFFSET`` eye distances of their place.
+    """
+    found, error, spread = _consensus(pixels, alignment, refine)
+    if max(error, spread) > _MOST_ERROR:
+        return "No pair of eyes can be made out in this crop; set it by hand or check the picture."
+    offsets = np.hypot(*(found.eyes() - alignment.eyes()).T) / found.eye_distance
+    if offsets.max() > MOST_OFFSET:
+        return "The eyes are not where the models expect them; let the face be found, or move it."
+    return ""
+
+
 def _propose(work: Picture, search: _Search) -> list[_Proposal]:
     """Let a cascade look for faces, at each of the search's turns."""
-    scale = search.side / max(work.shape[:2])
-    if scale > 1 and search.side > _SEARCH_SIDE:
-        # The work picture has no small faces that the first searches did not see.
+    longest = max(work.shape[:2])
+    if search.side > _SEARCH_SIDE >= longest:
+        # The first searches have seen every pixel.
         return []
-    scale = min(scale, _MOST_ENLARGED)
+    scale = min(search.side, max(longest, min(_ENLARGED_SIDE, 2 * longest))) / longest
     width, height = (round(side * scale) for side in work.shape[1::-1])
     search_picture = cv2.cvtColor(resize(work, (width, height)), cv2.COLOR_RGB2GRAY)
     grey = np.asarray(cv2.equalizeHist(search_picture), np.uint8)

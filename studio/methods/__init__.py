@@ -3,9 +3,11 @@
 from studio.errors import ConfigError
 from studio.methods import evaluators, genegan
 from studio.methods.base import Method
+from studio.methods.baselines import cyclic
 
 METHODS: dict[str, Method] = {
     "genegan": genegan.METHOD,
+    "cyclic": cyclic.METHOD,
     "attributes": evaluators.ATTRIBUTES,
     "identity": evaluators.IDENTITY,
     "eyes": evaluators.EYES,

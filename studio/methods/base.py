@@ -22,6 +22,7 @@ class Operation(StrEnum):
     INTERPOLATE = "interpolate"
     GENERATE = "generate"
     ANIMATE = "animate"
+    TRANSLATE = "translate"
     EVALUATE = "evaluate"
 
 
@@ -101,6 +102,28 @@ class LatentModel(nn.Module):
         raise NotImplementedError
 
 
+class Translator(nn.Module):
+    """A network from picture and target attributes to picture, without latents to work on.
+
+    Attributes:
+        attributes: Names of the columns of the targets.
+    """
+
+    attributes: tuple[str, ...]
+
+    @abstractmethod
+    def forward(self, images: Tensor, targets: Tensor) -> Tensor:
+        """Give pictures the target attributes.
+
+        Args:
+            images: (B, 3, H, W) in [-1, 1].
+            targets: (B, A) int64 in {0, 1}; columns as in ``attributes``.
+
+        Returns:
+            (B, 3, H, W) in [-1, 1].
+        """
+
+
 class Evaluator(nn.Module):
     """A network that reads numbers off pictures; the studio's measuring instruments."""
 
@@ -129,7 +152,7 @@ class Update:
 class Objective(nn.Module):
     """One stage of training: the model, its critics and weights, and the algorithm's own state."""
 
-    model: LatentModel | Evaluator
+    model: LatentModel | Translator | Evaluator
 
     @abstractmethod
     def players(self) -> dict[str, list[nn.Parameter]]:

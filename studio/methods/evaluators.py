@@ -288,7 +288,7 @@ def _method(
         summary=summary,
         operations=frozenset({Operation.EVALUATE}),
         config=EvaluatorConfig,
-        tiny=EvaluatorConfig(width=4, identities=16),
+        tiny=EvaluatorConfig(width=4, identities=64),
         model=model,
         stages=lambda config, spec: (_stage(config, objective),),
     )

@@ -18,6 +18,10 @@ Departures from the paper:
     Losses are means over pictures in [-1, 1]; weights of the reference code are converted.
     The recipe ``hinge`` replaces log losses by hinge losses, batch norm in the critics by spectral
     norm and RMSProp by Adam, and ships averaged weights: it trains an order of magnitude faster.
+    Its object part passes a ReLU, where the paper's leaky one never lets it vanish.
+    Its nulling loss is |ε| / |u|, because the plain |ε| also falls when both shrink together.
+    It decodes half of the B0 children with ε itself (``own_epsilon``), so that a picture without
+    the object also reproduces itself through its own, nearly vanished, object part.
     Its critics also see real pictures of the wrong kind as fakes (``mismatch_weight``; Reed et al.
     2016), without which a crossbreed that shows no object is told off too late.
 """
@@ -33,7 +37,14 @@ from torch.nn import functional as F
 from studio.data.batch import Batch, DataSpec
 from studio.errors import ConfigError
 from studio.latents import Latents
-from studio.losses import AdversarialLoss, HingeLoss, LogLoss, WassersteinLoss, clip_parameters
+from studio.losses import (
+    AdversarialLoss,
+    HingeLoss,
+    LogLoss,
+    WassersteinLoss,
+    clip_parameters,
+    matching_critic_loss,
+)
 from studio.methods.base import (
     Config,
     GradientStage,
@@ -58,10 +69,13 @@ RECIPES: dict[str, dict[str, Any]] = {
     "wgan-clip": {"clip": 0.01, "burst": 100, "burst_every": 500},
     "hinge": {
         "width": 64,
+        "rectified_object": True,
         "reconstruction_weight": 4.0,
         "adversarial_weight": 0.2,
         "parallelogram_weight": 0.8,
+        "relative_nulling": True,
         "mismatch_weight": 0.5,
+        "own_epsilon": 0.5,
         "lr": 2e-4,
         "averaging": 0.998,
     },
@@ -79,11 +93,16 @@ class GeneGANConfig(Config):
         critic_width: The critics' channels after their first layer; 0 takes ``width``.
         levels: Times the encoder halves the resolution.
         object_fraction: Share of the last layer's channels that carry the object.
+        rectified_object: Cut the object part's negative values off, so that ε can be exactly 0.
         reconstruction_weight: Of the two reproductions' L1 loss.
         adversarial_weight: Of the two crossbreeds' adversarial loss.
         nulling_weight: Of |ε|.
+        relative_nulling: Measure |ε| in units of |u|. The plain norm also falls when the encoder
+            merely shrinks both, which its batch norm does within a thousand steps.
         parallelogram_weight: Of Eq. 5; 0 where objects are not spatially aligned.
         mismatch_weight: Of real pictures of the wrong kind among a critic's fakes.
+        own_epsilon: Share of the B0 children that are decoded with their own ε instead of 0. With 0
+            the decoder never learns what a nearly vanished object looks like, and draws one.
         clip: Limit of the critics' parameters after each of their steps; 0 does not clip.
         burst: Critic steps at the start of every ``burst_every`` steps; 1 elsewhere.
         burst_every: Steps from burst to burst; 0 has none.
@@ -100,11 +119,14 @@ class GeneGANConfig(Config):
     critic_width: int = 0
     levels: int = 3
     object_fraction: float = 0.25
+    rectified_object: bool = False
     reconstruction_weight: float = 0.5
     adversarial_weight: float = 1.0
     nulling_weight: float = 1.0
+    relative_nulling: bool = False
     parallelogram_weight: float = 1.275
     mismatch_weight: float = 0.0
+    own_epsilon: float = 0.0
     clip: float = 0.0
     burst: int = 1
     burst_every: int = 0
@@ -145,6 +167,7 @@ class GeneGAN(LatentModel):
         self.decoder = ConvDecoder(config.width, config.levels)
         channels = self.encoder.out_channels
         self.attribute = config.attribute
+        self.rectified = config.rectified_object
         self.object_channels = round(channels * config.object_fraction)
         if not 0 < self.object_channels < channels:
             raise ConfigError(
@@ -167,6 +190,8 @@ class GeneGAN(LatentModel):
         background, part = features.split(
             [features.shape[1] - self.object_channels, self.object_channels], dim=1
         )
+        if self.rectified:
+            part = F.relu(part)
         return Latents({"background": background, "object": part})
 
     def decode(self, latents: Latents) -> Tensor:
@@ -179,7 +204,7 @@ class GeneGAN(LatentModel):
 
 
 class Children(NamedTuple):
-    """The four children of Eq. 2 with their parents, (B, 3, H, W) each, and ε."""
+    """The four children of Eq. 2 with their parents, (B, 3, H, W) each, u and ε."""
 
     parent_with: Tensor
     parent_without: Tensor
@@ -187,6 +212,7 @@ class Children(NamedTuple):
     a0: Tensor
     bu: Tensor
     b0: Tensor
+    u: Tensor
     epsilon: Tensor
 
 
@@ -233,8 +259,8 @@ class GeneGANObjective(Objective):
             images: (2 B, 3, H, W); the first half shows the object, the second does not.
 
         Returns:
-            Parents, children and ε. With ``double_swap`` the two reproductions are grandchildren:
-            the crossbreeds are encoded and recombined once more (section 2.2, Fig. 2 b).
+            Parents, children, u and ε. With ``double_swap`` the reproductions are grandchildren:
+            crossbreeds, encoded and recombined once more (section 2.2, Fig. 2 b).
         """
         parent_with, parent_without = images.chunk(2)
         latents = self.model.encode(images)
@@ -246,11 +272,20 @@ class GeneGANObjective(Objective):
             again = self.model.encode(torch.cat([a0, bu]))
             a_again, b_again = again.parts["background"].chunk(2)
             epsilon_again, u_again = again.parts["object"].chunk(2)
-            au, b0 = self._decode([a_again, b_again], [u_again, zero])
+            au, b0 = self._decode([a_again, b_again], [u_again, self._vanished(epsilon_again)])
             epsilon = torch.cat([epsilon, epsilon_again])
         else:
-            au, a0, bu, b0 = self._decode([a, a, b, b], [u, zero, u, zero])
-        return Children(parent_with, parent_without, au, a0, bu, b0, epsilon)
+            own = self._vanished(epsilon)
+            au, a0, bu, b0 = self._decode([a, a, b, b], [u, zero, u, own])
+        return Children(parent_with, parent_without, au, a0, bu, b0, u, epsilon)
+
+    def _vanished(self, epsilon: Tensor) -> Tensor:
+        """Return 0 for most pictures and their own ε for the configured share."""
+        share = self.config.own_epsilon
+        if share == 0:
+            return torch.zeros_like(epsilon)
+        kept = torch.rand(len(epsilon), 1, 1, 1, device=epsilon.device) < share
+        return epsilon * kept
 
     def _decode(self, backgrounds: list[Tensor], objects: list[Tensor]) -> tuple[Tensor, ...]:
         latents = Latents({"background": torch.cat(backgrounds), "object": torch.cat(objects)})
@@ -258,22 +293,16 @@ class GeneGANObjective(Objective):
 
     def _critics_update(self, children: Children) -> Update:
         """Tell parents from crossbreeds, each critic on its own side (Eq. 4)."""
+        showing, plain = children.parent_with, children.parent_without
         sides = {
-            "critic_with": (self.critic_with, children.parent_with, children.bu),
-            "critic_without": (self.critic_without, children.parent_without, children.a0),
-        }
-        wrong = {
-            "critic_with": children.parent_without,
-            "critic_without": children.parent_with,
+            "critic_with": (self.critic_with, showing, children.bu, plain),
+            "critic_without": (self.critic_without, plain, children.a0, showing),
         }
         weight = self.config.mismatch_weight
-        terms = {}
-        for name, (critic, real, fake) in sides.items():
-            real_scores = critic(real)
-            terms[name] = self.adversarial.critic(real_scores, critic(fake.detach()))
-            if weight > 0:
-                mismatch = self.adversarial.critic(real_scores, critic(wrong[name]))
-                terms[name] = terms[name] + weight * mismatch
+        terms = {
+            name: matching_critic_loss(self.adversarial, *side, weight)
+            for name, side in sides.items()
+        }
         return Update("critics", sum(terms.values(), torch.zeros(())), _detached(terms))
 
     def _generator_update(self, children: Children) -> Update:
@@ -284,7 +313,7 @@ class GeneGANObjective(Objective):
             + F.l1_loss(children.b0, children.parent_without),
             "adversarial": self.adversarial.generator(self.critic_with(children.bu))
             + self.adversarial.generator(self.critic_without(children.a0)),
-            "nulling": children.epsilon.abs().mean(),
+            "nulling": self._nulling(children),
             "parallelogram": parallelogram(children),
         }
         weights = {
@@ -295,6 +324,11 @@ class GeneGANObjective(Objective):
         }
         loss = sum((weights[name] * term for name, term in terms.items()), torch.zeros(()))
         return Update("generator", loss, _detached(terms))
+
+    def _nulling(self, children: Children) -> Tensor:
+        """Measure what is left of the object where there is none (Eq. 3, L_ε)."""
+        left = children.epsilon.abs().mean()
+        return left / children.u.abs().mean() if self.config.relative_nulling else left
 
     def _critic_steps(self, step: int) -> int:
         every = self.config.burst_every

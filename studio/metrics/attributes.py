@@ -71,8 +71,8 @@ def monotonic(logits: Array) -> npt.NDArray[np.bool_]:
     Returns:
         (N,); equality is not enough, or a model that does nothing would pass.
     """
-    increasing: npt.NDArray[np.bool_] = (np.diff(logits, axis=0) > 0).all(axis=0)
-    return increasing
+    rises: npt.NDArray[np.bool_] = np.logical_and.reduce(np.diff(logits, axis=0) > 0, axis=0)
+    return rises
 
 
 def kept(logits: Array, reference: Array, changed: int) -> Floats:

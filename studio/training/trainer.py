@@ -114,7 +114,7 @@ class Trainer:
     def _take(self, update: Update) -> None:
         if not torch.isfinite(update.loss):
             raise TrainingError(
-                f"The loss of the {update.player} is {float(update.loss)} at step {self.step}: "
+                f"The loss of the {update.player} is {update.loss.item()} at step {self.step}: "
                 "training stopped. Lower the learning rate, or resume from an earlier save."
             )
         optimizer = self.optimizers[update.player]

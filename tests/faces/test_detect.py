@@ -5,13 +5,14 @@ import torch
 from skimage import data
 from torch import nn
 
+from studio.faces import detect
 from studio.faces.align import Alignment, centre_based
-from studio.faces.detect import CROP_SIZE, find_faces, module_refiner
+from studio.faces.detect import CROP_SIZE, find_faces, misalignment, module_refiner
 from studio.images import to_pictures
 from studio.render.heads import eye_positions, render, sample_heads
 
-# By eye, within two pixels.
-ASTRONAUT_EYES = np.array([(201.5, 111.0), (244.0, 110.0)])
+# The pupils, read off the picture.
+ASTRONAUT_EYES = np.array([(203.8, 101.0), (246.5, 103.1)])
 
 
 @pytest.fixture(scope="module")
@@ -84,12 +85,20 @@ def test_refiner_moves_the_crop_onto_the_eyes(marked):
     assert off(face, ASTRONAUT_EYES) < 0.05
 
 
+@pytest.fixture
+def one_search(monkeypatch):
+    """Look once only: the further searches for a better face change nothing here."""
+    monkeypatch.setattr(detect, "_SEARCHES", detect._SEARCHES[:1])
+
+
+@pytest.mark.usefixtures("one_search")
 def test_uncertain_refiner_is_not_trusted(marked):
     face = find_faces(marked, Oracle(error=0.03))[0]
     assert not face.trusted
     assert face.reason.endswith(".")
 
 
+@pytest.mark.usefixtures("one_search")
 def test_disagreeing_views_are_not_trusted(marked):
     rng = np.random.default_rng(0)
 
@@ -100,6 +109,7 @@ def test_disagreeing_views_are_not_trusted(marked):
     assert not any(face.trusted for face in find_faces(marked, restless))
 
 
+@pytest.mark.usefixtures("one_search")
 def test_refiner_that_runs_away_is_not_trusted(marked):
     def runaway(crops):
         return np.tile([(0.9, 0.9), (1.2, 0.9)], (len(crops), 1, 1)), np.full(len(crops), 0.001)
@@ -107,15 +117,24 @@ def test_refiner_that_runs_away_is_not_trusted(marked):
     assert not any(face.trusted for face in find_faces(marked, runaway))
 
 
+def test_misplaced_crop_is_noticed(marked):
+    left, right = ASTRONAUT_EYES
+    lower_left, lower_right = ASTRONAUT_EYES + np.array([0, 15])
+    assert misalignment(marked, Alignment.from_eyes(left, right), Oracle()) == ""
+    beside = Alignment.from_eyes(lower_left, lower_right)
+    assert "not where" in misalignment(marked, beside, Oracle())
+    assert "No pair" in misalignment(marked, beside, Oracle(error=0.1))
+
+
 def test_several_faces_come_largest_first(photo):
-    small = cv2.resize(photo, (256, 256), interpolation=cv2.INTER_AREA)
+    small = cv2.resize(photo, (384, 384), interpolation=cv2.INTER_AREA)
     both = np.full((512, 800, 3), 127, np.uint8)
-    both[:, :512] = photo
-    both[100:356, 530:786] = small
+    both[:, :430] = photo[:, :430]
+    both[100:484, 430:] = small[:, :370]
     faces = [face for face in find_faces(both) if face.trusted]
     assert len(faces) == 2
     assert faces[0].alignment.eye_distance > faces[1].alignment.eye_distance
-    assert off(faces[1], ASTRONAUT_EYES / 2 + (530, 100)) < 0.15
+    assert off(faces[1], ASTRONAUT_EYES * 0.75 + (430, 100)) < 0.15
 
 
 def test_twelve_faces_are_found(photo):
@@ -131,17 +150,18 @@ def test_no_face_gives_an_empty_list(pixels):
     assert find_faces(pixels) == []
 
 
+@pytest.mark.usefixtures("one_search")
 def test_rendered_heads_are_found():
-    heads = sample_heads(6, 3)
-    pictures = to_pictures(render(heads, 128))
-    eyes = eye_positions(heads, 128).numpy()
+    heads = sample_heads(4, 3)
+    pictures = to_pictures(render(heads, 96))
+    eyes = eye_positions(heads, 96).numpy()
     found = 0
     for picture, truth in zip(pictures, eyes, strict=True):
-        photo = np.full((256, 256, 3), 120, np.uint8)
-        photo[64:192, 64:192] = picture
+        photo = np.full((200, 200, 3), 120, np.uint8)
+        photo[52:148, 52:148] = picture
         faces = find_faces(photo)
-        found += bool(faces) and off(faces[0], truth + 64) < 0.3
-    assert found >= 3
+        found += bool(faces) and off(faces[0], truth + 52) < 0.3
+    assert found >= 2
 
 
 def test_module_becomes_a_refiner():

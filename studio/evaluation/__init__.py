@@ -1,0 +1,106 @@
+"""Checkpoint and data to the numbers of its card."""
+
+import math
+from dataclasses import replace
+
+import torch
+
+from studio.checkpoints import Card, CheckpointStore, Loaded, ModelCache
+from studio.data.folder import DataSet
+from studio.errors import ConfigError, UnsupportedError
+from studio.evaluation import swaps, truth
+from studio.evaluation.bench import Bench, held_out, reconstruction_numbers
+from studio.evaluation.instruments import instrument_numbers
+from studio.methods.base import Evaluator, LatentModel
+
+PARTS = ("validation", "test")
+# The classifier that judges swaps, and the network whose features fidelity is measured in.
+INSTRUMENT = "attributes.celeba-64"
+FEATURES = "identity.celeba-64"
+
+
+def evaluate(
+    models: ModelCache,
+    checkpoint: str,
+    data: DataSet,
+    *,
+    part: str = "test",
+    instrument: str = INSTRUMENT,
+    pairs: int = 0,
+    seed: int = 0,
+) -> dict[str, float]:
+    """Measure a checkpoint.
+
+    Args:
+        models: The loaded models.
+        checkpoint: Its name.
+        data: With a validation part, whose numbers the verdicts beside a crop use, and a test part.
+        part: ``validation`` while choosing between checkpoints, ``test`` for the card.
+        instrument: The classifier that judges swaps of photographs; swaps of rendered heads are
+            compared with the truth, which can be rendered too.
+        pairs: Of donors and receivers; 0 for all, or for 128 rendered ones.
+        seed: Of the pairing.
+
+    Returns:
+        Numbers by name.
+
+    Raises:
+        StudioError: The data or the instrument does not suit the checkpoint.
+    """
+    if part not in PARTS:
+        raise ConfigError(f"part is one of {', '.join(PARTS)}, not {part!r}.")
+    loaded = models.get(checkpoint)
+    chosen = held_out(data, part)
+    if isinstance(loaded.model, Evaluator):
+        return instrument_numbers(loaded, chosen, models.device, seed)
+    if not isinstance(loaded.model, LatentModel):
+        raise UnsupportedError(f"{checkpoint} neither encodes nor measures; nothing is measured.")
+    bench = Bench(loaded.model, loaded.card.spec.size, models.device)
+    attribute = swaps.attribute_of(loaded.model)
+    with torch.inference_mode():
+        numbers = reconstruction_numbers(bench, chosen)
+        numbers |= swaps.verdict_numbers(bench, held_out(data, "validation"), attribute)
+        if not loaded.model.swap_part:
+            return numbers
+        if data.factors.keys() & truth.FACTORS:
+            return numbers | truth.truth_numbers(bench, attribute, part, count=pairs, seed=seed)
+        judge = swaps.find_instrument(models, instrument, attribute)
+        numbers |= swaps.swap_numbers(bench, judge, chosen, attribute, count=pairs, seed=seed)
+        if FEATURES in models.store.names():
+            network = models.get(FEATURES)
+            numbers |= _fidelity(bench, network, chosen, attribute, pairs, seed)
+        return numbers
+
+
+def _fidelity(
+    bench: Bench, network: Loaded, data: DataSet, attribute: str, pairs: int, seed: int
+) -> dict[str, float]:
+    size = network.card.spec.size
+    features = network.model.features
+    return swaps.fidelity_numbers(bench, features, size, data, attribute, count=pairs, seed=seed)
+
+
+def write_card(
+    store: CheckpointStore, checkpoint: str, numbers: dict[str, float], command: str
+) -> Card:
+    """Put measured numbers into a checkpoint's card, beside those it has.
+
+    Args:
+        store: Where the checkpoint is.
+        checkpoint: Its name.
+        numbers: By name; rounded to five digits, and left out where they are not finite, which
+            JSON cannot say.
+        command: What repeats the measurement.
+
+    Returns:
+        The new card.
+
+    Raises:
+        CheckpointError: There is no such checkpoint.
+    """
+    folder = store.folder(checkpoint)
+    card = Card.read(folder)
+    finite = {name: float(f"{v:.5g}") for name, v in numbers.items() if math.isfinite(v)}
+    card = replace(card, metrics={**card.metrics, **finite}, command=command)
+    card.write(folder)
+    return card

@@ -1,0 +1,200 @@
+"""Sheets of pictures: held-out faces for local eyes, and the shipped ``samples.png``.
+
+No sheet that ships shows a person of a data set. It shows rendered heads or, where a model knows
+photographs, faces that are decoded from the mean of many latents, and scikit-image's astronaut.
+"""
+
+from collections.abc import Sequence
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from skimage.data import astronaut
+from torch import Tensor
+
+from studio import editing, images, latents
+from studio.checkpoints import SAMPLES, ModelCache
+from studio.data.folder import DataSet
+from studio.errors import DataError, UnsupportedError
+from studio.evaluation import swaps, truth
+from studio.evaluation.bench import BATCH, Bench, held_out
+from studio.faces.align import crop
+from studio.faces.detect import find_faces
+from studio.images import Picture
+from studio.methods.base import LatentModel
+
+ROWS = 12
+STRENGTHS = (0.5, 1.0, 1.5)
+# A mean of fewer faces could still resemble one of them.
+FEWEST_MEANT = 100
+_DONORS, _RECEIVERS = 4, 6
+_ENLARGED = 96
+_GROUPS = ("Male", "Young")
+
+
+def _bench(models: ModelCache, checkpoint: str) -> Bench:
+    loaded = models.get(checkpoint)
+    if not isinstance(loaded.model, LatentModel) or not loaded.model.swap_part:
+        raise UnsupportedError(f"{checkpoint} cannot swap, so there is no sheet to draw.")
+    return Bench(loaded.model, loaded.card.spec.size, models.device)
+
+
+@torch.inference_mode()
+def write_samples(
+    models: ModelCache, checkpoint: str, data: DataSet, folder: Path, *, sheets: int = 4
+) -> list[Path]:
+    """Write sheets of swaps between held-out pictures; they stay on this machine.
+
+    Args:
+        models: The loaded models.
+        checkpoint: One that swaps.
+        data: The held-out part.
+        folder: Where the sheets go; made if it does not exist.
+        sheets: Number of sheets, of 12 pairs each.
+
+    Returns:
+        The files.
+
+    Raises:
+        UnsupportedError: The checkpoint cannot swap.
+        DataError: The part has no picture with, or none without the object.
+    """
+    bench = _bench(models, checkpoint)
+    values = data.attribute(swaps.attribute_of(bench.model))
+    pairs = swaps.make_pairs(values, sheets * ROWS, seed=0)
+    pictures = data.pictures(bench.size)
+    folder.mkdir(parents=True, exist_ok=True)
+    files = []
+    for number in range(sheets):
+        some = slice(number * ROWS, (number + 1) * ROWS)
+        donors = pictures[pairs.donors[pairs.donor[some]]]
+        receivers = pictures[pairs.receivers[pairs.receiver[some]]]
+        files.append(folder / f"{checkpoint}-{number:02d}.png")
+        images.save_png(files[-1], _pair_sheet(bench, donors, receivers))
+    return files
+
+
+def _pair_sheet(bench: Bench, donors: Picture, receivers: Picture) -> Picture:
+    """Lay out one row per pair: both pictures, the plain decode, the strengths, the removal."""
+    giving, taking = bench.encode(donors), bench.encode(receivers)
+    columns = {"donor": donors, "receiver": receivers, "plain": _shown(bench, taking)}
+    for strength in STRENGTHS:
+        moved = latents.swap(taking, giving, [bench.model.swap_part], strength)
+        columns[f"{strength:g}"] = _shown(bench, moved)
+    columns["removed"] = _shown(bench, bench.model.remove(giving))
+    rows = list(zip(*columns.values(), strict=True))
+    return images.sheet(rows, column_labels=list(columns))
+
+
+def _shown(bench: Bench, codes: latents.Latents) -> Picture:
+    return images.to_pictures(bench.decode(codes))
+
+
+def write_showcase(models: ModelCache, checkpoint: str, data: DataSet) -> Path:
+    """Put ``samples.png`` into a checkpoint's folder; arguments as of :func:`showcase`."""
+    file = models.store.folder(checkpoint) / SAMPLES
+    file.write_bytes(showcase(models, checkpoint, data))
+    return file
+
+
+@torch.inference_mode()
+def showcase(models: ModelCache, checkpoint: str, data: DataSet) -> bytes:
+    """Draw what a checkpoint does on pictures that may be shown to everyone.
+
+    Args:
+        models: The loaded models.
+        checkpoint: One that swaps.
+        data: What it was trained on: rendered heads, or faces whose means are decoded.
+
+    Returns:
+        A PNG. First row: receivers. Then one row per donor, with the donor at the left and its
+        object on each receiver; at the right the donor without it.
+
+    Raises:
+        UnsupportedError: The checkpoint cannot swap.
+        DataError: The data has too few faces of the groups that are averaged.
+    """
+    bench = _bench(models, checkpoint)
+    attribute = swaps.attribute_of(bench.model)
+    if data.factors.keys() & truth.FACTORS:
+        donors, receivers = _rendered(attribute, bench.size)
+    else:
+        donors, receivers = _nobodies(bench, held_out(data, "train"), attribute)
+        receivers = torch.cat([receivers[: _RECEIVERS - 1], _astronaut(models, bench.size)])
+    return images.encode_png(_table(bench, donors, receivers))
+
+
+def _table(bench: Bench, donors: Tensor, receivers: Tensor) -> Picture:
+    """Swap every donor's object onto every receiver."""
+    given, taken = images.to_pictures(donors), images.to_pictures(receivers)
+    giving, taking = bench.encode(given), bench.encode(taken)
+    bare = _shown(bench, bench.model.remove(giving))
+    rows: list[Sequence[Picture | None]] = [[None, *taken]]
+    for number, donor in enumerate(given):
+        one = giving[number : number + 1].map(lambda part: part.expand(len(taken), *part.shape[1:]))
+        swapped = _shown(bench, latents.swap(taking, one, [bench.model.swap_part]))
+        rows.append([donor, *swapped, bare[number]])
+    enlarged = [
+        [None if cell is None else images.resize(cell, max(_ENLARGED, bench.size)) for cell in row]
+        for row in rows
+    ]
+    labels = ["donor", *["receiver"] * len(taken), "removed"]
+    return images.sheet(enlarged, column_labels=labels)
+
+
+def _rendered(attribute: str, size: int) -> tuple[Tensor, Tensor]:
+    """Render donors and receivers of identities that training did not see."""
+    factor = truth.OBJECTS[attribute]
+    scene = truth.make_scene(factor, "test", count=4 * _RECEIVERS, size=size, seed=0)
+    # Receivers repeat every so often; donors are spread over the factor's values.
+    spread = np.linspace(0, len(scene.values) - 1, _DONORS).round().astype(int)
+    chosen = np.argsort(scene.values, kind="stable")[spread]
+    return scene.given[torch.from_numpy(chosen)], scene.taken[:_RECEIVERS]
+
+
+def _nobodies(bench: Bench, data: DataSet, attribute: str) -> tuple[Tensor, Tensor]:
+    """Decode mean latents of groups with and of groups without the attribute.
+
+    Returns:
+        (D, 3, S, S) with the attribute and (R, 3, S, S) without.
+    """
+    values = data.attribute(attribute)
+    groups = [data.attribute(name) for name in _GROUPS if name != attribute]
+    pictures = data.pictures(bench.size)
+    faces: dict[int, list[Tensor]] = {1: [], 0: []}
+    for shown, kinds in product((1, 0), product((0, 1), repeat=len(groups))):
+        members = values == shown
+        for column, kind in zip(groups, kinds, strict=True):
+            members &= column == kind
+        rows = np.flatnonzero(members)
+        if len(rows) < FEWEST_MEANT:
+            continue
+        mean = _mean(bench, pictures, rows)
+        # As in training, what lacks the object is decoded with the zero object.
+        faces[shown].append(bench.decode(mean if shown else bench.model.remove(mean)))
+    if not faces[0] or not faces[1]:
+        raise DataError(
+            f"{data.name} has no group of {FEWEST_MEANT} training faces with and none without "
+            f"{attribute}; the means of smaller groups are not shown."
+        )
+    return torch.cat(faces[1][:_DONORS]), torch.cat(faces[0])
+
+
+def _mean(bench: Bench, pictures: Picture, rows: npt.NDArray[np.intp]) -> latents.Latents:
+    """Average the latents of many pictures, a batch at a time."""
+    parts: dict[str, Tensor] = {}
+    for first in range(0, len(rows), BATCH):
+        codes = bench.encode(pictures[rows[first : first + BATCH]])
+        for name, part in codes.parts.items():
+            parts[name] = parts.get(name, torch.zeros(())) + part.sum(0, keepdim=True).cpu()
+    means = latents.Latents({name: part / len(rows) for name, part in parts.items()})
+    return means.to(bench.device)
+
+
+def _astronaut(models: ModelCache, size: int) -> Tensor:
+    """Return the aligned crop of Eileen Collins's portrait by NASA (public domain)."""
+    photograph = np.asarray(astronaut(), np.uint8)
+    face = find_faces(photograph, editing.eye_refiner(models))[0]
+    return images.to_images(crop(photograph, face.alignment, size))

@@ -1,0 +1,1 @@
+"""Rivals from the papers that are no latent models."""

@@ -1,0 +1,103 @@
+"""What every tab needs: the models, the checkpoints, and a bounded memory of derived pictures."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import torch
+
+from studio import editing
+from studio.checkpoints import CheckpointStore, ModelCache
+from studio.faces.detect import EyeRefiner
+from studio.methods.base import Operation
+
+T = TypeVar("T")
+
+# In order of preference for the first screen.
+_FIRST = ("genegan.eyeglasses-64", "genegan.heads-eyeglasses-64", "genegan.smiling-64")
+
+
+class Memory:
+    """Derived things by what they were derived from, least recently used out first.
+
+    Keys are plain data (paths, crops, checkpoint names), so that equal questions have one answer
+    and a session has nothing to hold. It is bounded by bytes, whatever the number of visitors.
+    """
+
+    def __init__(self, limit: int = 256 * 2**20) -> None:
+        """Start empty.
+
+        Args:
+            limit: Bytes that are kept; the newest thing always is.
+        """
+        self.limit = limit
+        self._kept: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
+        self._bytes = 0
+        self._lock = threading.Lock()
+
+    def get(self, key: Hashable, make: Callable[[], T], cost: Callable[[T], int]) -> T:
+        """Return what is kept under a key, making it if it is not there.
+
+        Args:
+            key: Everything that the thing depends on.
+            make: Makes it; two visitors who ask at once may both do so.
+            cost: Bytes of what was made.
+        """
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+                return self._kept[key][0]
+        made = make()
+        with self._lock:
+            if key not in self._kept:
+                self._kept[key] = made, cost(made)
+                self._bytes += self._kept[key][1]
+            while len(self._kept) > 1 and self._bytes > self.limit:
+                _, (_, freed) = self._kept.popitem(last=False)
+                self._bytes -= freed
+        return made
+
+    @property
+    def used(self) -> int:
+        """Bytes that are kept."""
+        return self._bytes
+
+
+@dataclass
+class Context:
+    """Shared by all tabs and visitors; holds nothing that belongs to one of them alone.
+
+    Attributes:
+        models: The loaded models, with the store behind them.
+        memory: Previews, encoded faces and compositors.
+    """
+
+    models: ModelCache
+    memory: Memory = field(default_factory=Memory)
+
+    @classmethod
+    def open(cls, device: torch.device | str = "cpu") -> "Context":
+        """Open the checkpoints of this machine on a device."""
+        return cls(ModelCache(CheckpointStore(), device))
+
+    @property
+    def store(self) -> CheckpointStore:
+        """The checkpoints on disk."""
+        return self.models.store
+
+    @property
+    def refine(self) -> EyeRefiner | None:
+        """The shipped eye regressor, or None."""
+        return editing.eye_refiner(self.models)
+
+    def swappers(self) -> list[str]:
+        """Name the checkpoints that can swap."""
+        return self.store.names(Operation.SWAP)
+
+    def first_swapper(self) -> str:
+        """Name the checkpoint to begin with; empty where there is none."""
+        names = self.swappers()
+        preferred = [name for name in _FIRST if name in names]
+        return next(iter([*preferred, *names]), "")

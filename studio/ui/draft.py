@@ -1,0 +1,161 @@
+"""What a visitor has set up, as plain data: the photographs' seats, the settings, the history.
+
+A draft holds paths and numbers only. Everything that can be seen is computed from it (``bench``),
+so that undo is a list of drafts and a session keeps no photograph.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from studio.faces.align import Alignment
+from studio.recipes import Step
+
+RECEIVER, DONOR = "receiver", "donor"
+EXEMPLARS = ("donor", "donor2", "donor3", "donor4")
+ROLES = ("receiver", *EXEMPLARS)
+MOST_DRAFTS = 100
+
+Mode = Literal["swap", "blend"]
+
+
+@dataclass(frozen=True)
+class Seat:
+    """A photograph in its role.
+
+    Attributes:
+        path: The uploaded file.
+        name: Its name without suffix, for the results' names.
+        width: Of the upright photograph, pixels.
+        height: Of the same.
+        alignment: Where the face is, in the photograph's pixels.
+        doubt: Why the crop has to be looked at before an edit; empty once that is settled.
+        face: Index among the faces found, or -1 for a crop that was set otherwise.
+        detected: Whether faces were looked for; not in pictures that are known to be crops.
+    """
+
+    path: str
+    name: str
+    width: int
+    height: int
+    alignment: Alignment
+    doubt: str = ""
+    face: int = -1
+    detected: bool = True
+
+
+@dataclass(frozen=True)
+class Child:
+    """One of the pictures that a pair of photographs can become.
+
+    Attributes:
+        base: Role of the photograph that is edited.
+        donor: Role of the one that gives its object; empty where the object is removed.
+    """
+
+    base: str
+    donor: str
+
+
+CHILDREN: Mapping[str, Child] = {
+    "receives": Child(RECEIVER, DONOR),
+    "gives": Child(DONOR, RECEIVER),
+    "without": Child(RECEIVER, ""),
+    "donor-without": Child(DONOR, ""),
+}
+
+
+@dataclass(frozen=True)
+class Draft:
+    """Everything a visitor can set.
+
+    Attributes:
+        seats: By role; also the donors of the steps that were applied.
+        checkpoint: Name, or empty where there is none.
+        applied: Steps that are done; each worked on the receiver as the one before left it.
+        mode: ``swap`` of a pair, or ``blend`` of four exemplars.
+        child: Key in ``CHILDREN`` of what is on the stage in a swap.
+        strength: In [-1, 2].
+        side: Cells along a side of the blend's grid.
+        cell: Index of the cell on the stage, row by row.
+    """
+
+    seats: Mapping[str, Seat] = field(default_factory=dict)
+    checkpoint: str = ""
+    applied: tuple[Step, ...] = ()
+    mode: Mode = "swap"
+    child: str = "receives"
+    strength: float = 1.0
+    side: int = 5
+    cell: int = 12
+
+    def ready(self, *roles: str) -> bool:
+        """Say whether these roles have a photograph whose crop is settled."""
+        return all(role in self.seats and not self.seats[role].doubt for role in roles)
+
+    def seat(self, role: str, seat: Seat | None) -> "Draft":
+        """Return a draft with another photograph in a role, or with none."""
+        seats = {name: other for name, other in self.seats.items() if name != role}
+        if seat is not None:
+            seats[role] = seat
+        # What was done to a receiver belongs to that photograph.
+        same = role != RECEIVER or (seat is not None and _path(self, role) == seat.path)
+        return replace(self, seats=seats, applied=self.applied if same else ())
+
+    def children(self) -> list[str]:
+        """List the children that the seated photographs can have."""
+        return [
+            key
+            for key, child in CHILDREN.items()
+            if self.ready(*(role for role in (child.base, child.donor) if role))
+        ]
+
+    @property
+    def shown(self) -> str:
+        """The child on the stage: the chosen one, or another where that cannot be; or empty."""
+        possible = self.children()
+        return self.child if self.child in possible else next(iter(possible), "")
+
+    @property
+    def place(self) -> tuple[float, float]:
+        """Where the chosen cell lies in the unit square of the four exemplars, x and y."""
+        row, column = divmod(min(self.cell, self.side**2 - 1), self.side)
+        return column / (self.side - 1), row / (self.side - 1)
+
+
+def _path(draft: Draft, role: str) -> str:
+    return draft.seats[role].path if role in draft.seats else ""
+
+
+@dataclass(frozen=True)
+class History:
+    """The present draft between those that undo and redo lead to."""
+
+    present: Draft = field(default_factory=Draft)
+    past: tuple[Draft, ...] = ()
+    future: tuple[Draft, ...] = ()
+
+    def then(self, draft: Draft) -> "History":
+        """Go on with another draft; moves of one slider in a row are undone as one."""
+        if draft == self.present:
+            return self
+        dragged = replace(draft, strength=0) == replace(self.present, strength=0)
+        if dragged and self.past and _same_but_strength(self.past[-1], draft):
+            return History(draft, self.past)
+        return History(draft, (*self.past, self.present)[-MOST_DRAFTS:])
+
+    def undo(self) -> "History":
+        """Go one draft back, if there is one."""
+        if not self.past:
+            return self
+        return History(self.past[-1], self.past[:-1], (self.present, *self.future))
+
+    def redo(self) -> "History":
+        """Take an undo back, if there was one."""
+        if not self.future:
+            return self
+        return History(self.future[0], (*self.past, self.present), self.future[1:])
+
+
+def _same_but_strength(one: Draft, other: Draft) -> bool:
+    return replace(one, strength=0) == replace(other, strength=0)

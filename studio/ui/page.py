@@ -1,0 +1,67 @@
+"""The page: a table of contents, and how it is served."""
+
+
+import gradio as gr
+import torch
+
+from studio import paths
+from studio.ui import api
+from studio.ui.context import Context
+from studio.ui.style import theme
+from studio.ui.tabs import models, swap
+
+TITLE = "Latent Studio"
+# Uploads are photographs; each place checks its own limit too and says so in a sentence.
+MAX_UPLOAD = "30mb"
+
+
+def build(context: Context) -> gr.Blocks:
+    """Build the page around what all its tabs share."""
+    with gr.Blocks(title=TITLE, fill_width=True, delete_cache=(600, 3600)) as blocks:
+        gr.HTML(f'<h1 class="ls-name">{TITLE}</h1>', apply_default_css=False)
+        with gr.Tab("Swap", id="swap"):
+            swap.build(context)
+        with gr.Tab("Models", id="models"):
+            models.build(context)
+        api.build(context)
+    return blocks
+
+
+def serve(
+    host: str = "127.0.0.1",
+    port: int | None = None,
+    *,
+    share: bool = False,
+    auth: tuple[str, str] | None = None,
+    device: torch.device | str = "cpu",
+    block: bool = True,
+) -> str:
+    """Serve the page.
+
+    Args:
+        host: Address to listen on; the default is reachable from this machine only.
+        port: Number, or None for the first free one from 7860.
+        share: Whether to open a public link.
+        auth: User and password, asked for by the page and by the HTTP API.
+        device: Where models run.
+        block: Whether to stay until interrupted.
+
+    Returns:
+        The local address.
+    """
+    blocks = build(Context.open(device))
+    _, url, _ = blocks.launch(
+        server_name=host,
+        server_port=port,
+        share=share,
+        auth=auth,
+        prevent_thread_lock=not block,
+        quiet=True,
+        theme=theme(),
+        css_paths=paths.ASSETS / "style.css",
+        max_file_size=MAX_UPLOAD,
+        run_history=False,
+        enable_monitoring=False,
+        footer_links=["api", "settings"],
+    )
+    return url

@@ -1,0 +1,411 @@
+"""The swap tab: one object of one photograph on the face of another, and back."""
+
+import html
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio.utils import get_upload_folder
+
+from studio import editing, images
+from studio.errors import ImageError, RecipeError
+from studio.faces.align import Alignment
+from studio.images import MAX_BYTES, Photo
+from studio.recipes import Recipe
+from studio.ui import bench, examples, screen
+from studio.ui.components import Choices, PhotoDrop, Stage, describe, note, picker_choices
+from studio.ui.context import Context
+from studio.ui.draft import CHILDREN, EXEMPLARS, RECEIVER, ROLES, Draft, History, Seat
+from studio.ui.guard import guarded, heard, uploaded
+
+QUICK, SLOW = "interactive", "intake"
+MODES = [("Swap between two", "swap"), ("Blend of four", "blend")]
+OUTPUTS = [("Whole photo", "full"), ("Face only", "crop"), ("Model output", "model")]
+
+Event = Mapping[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Desk:
+    """The tab's components."""
+
+    drops: dict[str, PhotoDrop]
+    extra: gr.Column
+    examples: Choices
+    stage: Stage
+    strip: Choices
+    checkpoint: gr.Dropdown
+    about: gr.HTML
+    mode: gr.Radio
+    strength: gr.Slider
+    side: gr.Slider
+    undo: gr.Button
+    redo: gr.Button
+    settle: gr.Button
+    steps: gr.HTML
+    output: gr.Radio
+    pictures: gr.Checkbox
+    save: gr.Button
+    file: gr.DownloadButton
+
+    def painted(self) -> list[Any]:
+        """List the components that ``paint`` fills, in its order."""
+        return [
+            *(self.drops[role] for role in ROLES),
+            self.extra,
+            self.stage,
+            self.strip,
+            self.checkpoint,
+            self.about,
+            self.mode,
+            self.strength,
+            self.side,
+            self.undo,
+            self.redo,
+            self.settle,
+            self.steps,
+        ]
+
+
+def build(context: Context) -> None:
+    """Lay the tab out and bind its events."""
+    with gr.Row(elem_classes="ls-desk"):
+        with gr.Column(elem_classes="ls-sources", min_width=0):
+            drops, extra = _build_sources()
+        with gr.Column(elem_classes="ls-middle", min_width=0):
+            stage = Stage()
+            strip = Choices()
+            gr.HTML('<h3 class="ls-title">Examples</h3>', apply_default_css=False)
+            shown = Choices(_examples_value(context), elem_classes="ls-examples")
+        with gr.Column(elem_classes="ls-controls", min_width=0):
+            desk = _build_controls(context, drops, extra, shown, stage, strip)
+    _bind(context, desk)
+
+
+def _build_sources() -> tuple[dict[str, PhotoDrop], gr.Column]:
+    drops = {role: PhotoDrop(elem_id=f"drop-{role}") for role in ROLES[:2]}
+    with gr.Column(elem_classes="ls-extra", min_width=0, visible=False) as extra:
+        drops |= {role: PhotoDrop(elem_id=f"drop-{role}") for role in ROLES[2:]}
+    return drops, extra
+
+
+def _build_controls(
+    context: Context,
+    drops: dict[str, PhotoDrop],
+    extra: gr.Column,
+    shown: Choices,
+    stage: Stage,
+    strip: Choices,
+) -> Desk:
+    checkpoint = gr.Dropdown(
+        picker_choices(_swapping_cards(context)), label="What to swap", elem_id="checkpoint"
+    )
+    about = gr.HTML(apply_default_css=False)
+    mode = gr.Radio(MODES, value="swap", label="How")
+    strength = gr.Slider(
+        -1, 2, 1, step=0.01, label="Strength", elem_id="strength",
+        info="0 is the photo itself, 1 the swap; beyond exaggerates, below inverts.",
+    )  # fmt: skip
+    side = gr.Slider(3, 7, 5, step=1, label="Pictures along a side of the grid", visible=False)
+    with gr.Row(elem_classes="ls-pair"):
+        undo, redo = gr.Button("Undo", size="sm"), gr.Button("Redo", size="sm")
+    settle = gr.Button("Apply and continue", size="sm", elem_id="settle")
+    steps = gr.HTML(apply_default_css=False)
+    gr.HTML('<h3 class="ls-title">Save</h3>', apply_default_css=False)
+    output = gr.Radio(OUTPUTS, value="full", label="What to save")
+    pictures = gr.Checkbox(
+        value=True,
+        label="Photos inside the file",
+        info="Dropping the file on the page restores the originals. Off: settings only.",
+    )
+    save = gr.Button("Save as PNG", variant="primary", elem_id="save")
+    file = gr.DownloadButton("Download", visible="hidden", elem_id="saved-file")
+    return Desk(
+        drops, extra, shown, stage, strip, checkpoint, about, mode, strength, side, undo, redo,
+        settle, steps, output, pictures, save, file,
+    )  # fmt: skip
+
+
+def _bind(context: Context, desk: Desk) -> None:
+    """Connect events: each turns a history into the next one and repaints."""
+    history = gr.State(History)
+    quick: dict[str, Any] = {
+        "show_progress": "hidden",
+        "api_visibility": "private",
+        "concurrency_id": QUICK,
+        "concurrency_limit": 1,
+    }
+    slow = quick | {"concurrency_id": SLOW, "concurrency_limit": 2}
+    everything = [history, *desk.painted()]
+
+    def on(event: Callable[..., Any], handler: Any, *inputs: Any, **options: Any) -> Any:
+        return event(handler, [history, *inputs], everything, **(quick | options))
+
+    for role, drop in desk.drops.items():
+        taken = on(drop.photo, heard(context, painted(on_photo), role), **slow)
+        # A refused file changes nothing on the server, so the place is freed here.
+        taken.failure(None, js=_FREE)
+        on(drop.face, heard(context, painted(on_face), role))
+        on(drop.frame, heard(context, painted(on_frame), role), trigger_mode="always_last")
+        for event, handler in (("confirm", on_confirm), ("whole", on_whole), ("remove", on_remove)):
+            on(getattr(drop, event), guarded(context, painted(handler), role))
+    on(desk.examples.select, heard(context, painted(on_example)), **slow)
+    on(desk.strip.select, heard(context, painted(on_choice)))
+    on(desk.checkpoint.input, guarded(context, painted(on_checkpoint)), desk.checkpoint)
+    on(desk.mode.input, guarded(context, painted(on_mode)), desk.mode)
+    on(desk.side.release, guarded(context, painted(on_side)), desk.side)
+    on(desk.undo.click, guarded(context, painted(on_undo)))
+    on(desk.redo.click, guarded(context, painted(on_redo)))
+    on(desk.settle.click, guarded(context, painted(on_settle)))
+    on(desk.stage.refresh, guarded(context, painted(on_refresh)))
+    desk.strength.input(
+        guarded(context, on_slide),
+        [history, desk.strength],
+        [history, desk.stage],
+        trigger_mode="always_last",
+        **quick,
+    )
+    on(desk.strength.release, guarded(context, painted(on_strength)), desk.strength)
+    desk.save.click(
+        guarded(context, on_save),
+        [history, desk.output, desk.pictures],
+        desk.file,
+        **(slow | {"show_progress": "minimal"}),
+    ).success(None, js=_DOWNLOAD)
+    # The blocks around: every visitor begins with the finished example.
+    blocks = gr.context.Context.root_block
+    blocks.load(guarded(context, painted(on_load)), history, everything, **slow)
+
+
+_FREE = "() => document.querySelectorAll('.ls-drop').forEach((one) => delete one.dataset.busy)"
+_DOWNLOAD = """() => setTimeout(() => {
+  const saved = document.querySelector("#saved-file");
+  (saved.matches("a, button") ? saved : saved.querySelector("a, button")).click();
+}, 100)"""
+
+
+def painted(handler: Callable[..., History]) -> Callable[..., list[Any]]:
+    """Return a handler whose history is followed by everything that it changes on the page."""
+
+    def answer(context: Context, *values: Any) -> list[Any]:
+        history = handler(context, *values)
+        return [history, *paint(context, history)]
+
+    answer.__name__ = handler.__name__
+    return answer
+
+
+def paint(context: Context, history: History) -> list[Any]:
+    """Return the values of ``Desk.painted`` for a history."""
+    draft = history.present
+    shown = screen.screen(context, draft)
+    card = context.store.card(draft.checkpoint) if draft.checkpoint else None
+    return [
+        *(shown.drops[role] for role in ROLES),
+        gr.Column(visible=draft.mode == "blend"),
+        shown.stage,
+        shown.strip,
+        gr.Dropdown(picker_choices(_swapping_cards(context)), value=draft.checkpoint or None),
+        describe(card) if card else note(screen.NO_CHECKPOINT),
+        draft.mode,
+        gr.Slider(
+            value=draft.strength,
+            label=f"Strength of the {shown.subject}",
+            interactive=shown.has_strength,
+        ),
+        gr.Slider(value=draft.side, visible=draft.mode == "blend"),
+        gr.Button(interactive=bool(history.past)),
+        gr.Button(interactive=bool(history.future)),
+        gr.Button(interactive="patch" in shown.stage),
+        _steps_html(shown.steps),
+    ]
+
+
+def _steps_html(steps: list[str]) -> str:
+    items = "".join(f"<li>{html.escape(step)}</li>" for step in steps)
+    return f'<ol class="ls-steps">{items}</ol>' if steps else ""
+
+
+def _swapping_cards(context: Context) -> list[Any]:
+    return [context.store.card(name) for name in context.swappers()]
+
+
+def _examples_value(context: Context) -> dict[str, Any]:
+    items = [
+        {"src": screen.data_uri(examples.thumbnail(context, one)), "label": one.label}
+        for one in examples.available(context.swappers())
+    ]
+    return {"items": items, "chosen": -1, "columns": 6}
+
+
+def on_load(context: Context, history: History) -> History:
+    """Begin with a finished example; a reloaded page keeps what it had."""
+    if history.present.seats:
+        return history
+    choices = examples.available(context.swappers())
+    if not choices:
+        return History(Draft(checkpoint=context.first_swapper()))
+    return History(examples.draft(context, choices[0]))
+
+
+def on_refresh(context: Context, history: History) -> History:
+    """Show everything again."""
+    return history
+
+
+def on_photo(context: Context, role: str, event: Event, history: History) -> History:
+    """Seat an uploaded photograph, or restore a result of ours with all its settings."""
+    if int(event.get("bytes") or 0) > MAX_BYTES:
+        raise ImageError(
+            f"{event.get('name', 'The file')} is larger than {MAX_BYTES // 2**20} MB; save it as "
+            "a JPEG or at a smaller size and choose that."
+        )
+    path = uploaded(event.get("path"))
+    photo = images.read_photo(Path(path))
+    recipe = Recipe.from_photo(photo)
+    if recipe is not None:
+        return history.then(_restored(history.present, photo, recipe))
+    return history.then(history.present.seat(role, bench.seat_photo(context, path, photo)))
+
+
+def _restored(draft: Draft, photo: Photo, recipe: Recipe) -> Draft:
+    subjects = editing.restore(photo, recipe)
+    seats = {}
+    for role, subject in subjects.items():
+        path = _kept(subject.photo, role)
+        height, width = subject.photo.pixels.shape[:2]
+        seats[role] = Seat(str(path), role, width, height, subject.alignment, detected=False)
+    if not seats:
+        gr.Info(
+            "The settings of this result are restored. It carries no photos, so add the originals."
+        )
+    return bench.settings(draft, recipe, seats)
+
+
+def _kept(photo: Photo, name: str) -> Path:
+    """Write a restored photograph where uploads are, for this visitor alone."""
+    folder = Path(get_upload_folder()) / uuid.uuid4().hex
+    folder.mkdir(parents=True)
+    path = folder / f"{name}.png"
+    images.save_png(path, photo.pixels, alpha=photo.alpha, icc=photo.icc)
+    return path
+
+
+def on_face(context: Context, role: str, event: Event, history: History) -> History:
+    """Take another of the faces that were found."""
+    seat = _seated(history, role)
+    return _reseated(history, role, bench.choose_face(context, seat, int(event["index"])))
+
+
+def on_frame(context: Context, role: str, event: Event, history: History) -> History:
+    """Take the crop that was set by hand."""
+    seat = _seated(history, role)
+    side = float(event["side"]) * seat.width
+    x, y = float(event["x"]) * seat.width, float(event["y"]) * seat.width
+    alignment = Alignment.from_box(x - side / 2, y - side / 2, side, float(event["angle"]))
+    return _reseated(history, role, replace(seat, alignment=alignment, doubt="", face=-1))
+
+
+def on_whole(context: Context, role: str, history: History) -> History:
+    """Take the picture as an aligned crop."""
+    seat = _seated(history, role)
+    alignment = Alignment.whole(seat.width, seat.height)
+    return _reseated(history, role, replace(seat, alignment=alignment, doubt="", face=-1))
+
+
+def on_confirm(context: Context, role: str, history: History) -> History:
+    """Use the crop that is there although it was doubted."""
+    return _reseated(history, role, replace(_seated(history, role), doubt=""))
+
+
+def on_remove(context: Context, role: str, history: History) -> History:
+    """Take a photograph away."""
+    return _reseated(history, role, None)
+
+
+def _seated(history: History, role: str) -> Seat:
+    if role not in history.present.seats:
+        raise RecipeError("There is no photo here yet; add one first.")
+    return history.present.seats[role]
+
+
+def _reseated(history: History, role: str, seat: Seat | None) -> History:
+    return history.then(history.present.seat(role, seat))
+
+
+def on_example(context: Context, event: Event, history: History) -> History:
+    """Set an example up."""
+    chosen = examples.available(context.swappers())[int(event["index"])]
+    return history.then(examples.draft(context, chosen))
+
+
+def on_choice(context: Context, event: Event, history: History) -> History:
+    """Put one of the pictures under the stage on it."""
+    draft, index = history.present, int(event["index"])
+    if draft.mode == "blend":
+        return history.then(replace(draft, cell=index))
+    return history.then(replace(draft, child=draft.children()[index]))
+
+
+def on_checkpoint(context: Context, history: History, name: str) -> History:
+    """Swap something else."""
+    return history.then(replace(history.present, checkpoint=name))
+
+
+def on_mode(context: Context, history: History, mode: str) -> History:
+    """Go from a pair to four exemplars, or back."""
+    return history.then(replace(history.present, mode="blend" if mode == "blend" else "swap"))
+
+
+def on_side(context: Context, history: History, side: float) -> History:
+    """Make the grid of a blend finer or coarser; its middle goes on the stage."""
+    cells = int(side)
+    return history.then(replace(history.present, side=cells, cell=cells * cells // 2))
+
+
+def on_slide(context: Context, history: History, strength: float) -> list[Any]:
+    """Follow the slider: only the changed part of the picture is made and sent."""
+    draft = replace(history.present, strength=float(strength))
+    return [history.then(draft), screen.stage(context, draft, with_base=False)]
+
+
+def on_strength(context: Context, history: History, strength: float) -> History:
+    """Show everything at the strength where the slider came to rest."""
+    return history.then(replace(history.present, strength=float(strength)))
+
+
+def on_undo(context: Context, history: History) -> History:
+    """Take the last change back."""
+    return history.undo()
+
+
+def on_redo(context: Context, history: History) -> History:
+    """Take the last undo back."""
+    return history.redo()
+
+
+def on_settle(context: Context, history: History) -> History:
+    """Make the result the photograph that the next change works on."""
+    return history.then(bench.settle(history.present))
+
+
+def on_save(context: Context, history: History, output: str, pictures: bool) -> Any:
+    """Write the full-size PNG with its recipe and offer it for download."""
+    draft = history.present
+    made = bench.result(context, draft, output, with_pictures=bool(pictures))
+    folder = Path(get_upload_folder()) / uuid.uuid4().hex
+    folder.mkdir(parents=True)
+    path = folder / f"{_result_name(draft)}.png"
+    images.save_png(path, made.pixels, alpha=made.alpha, icc=made.icc, text=made.text)
+    return gr.DownloadButton(value=str(path))
+
+
+def _result_name(draft: Draft) -> str:
+    roles = [RECEIVER, *EXEMPLARS]
+    if draft.mode == "swap":
+        child = CHILDREN[draft.shown]
+        roles = [child.base, child.donor]
+    return "__".join(draft.seats[role].name for role in roles if role in draft.seats)

@@ -1,0 +1,71 @@
+import pytest
+import torch
+from torch import nn
+
+from studio.nn import mixed
+
+PAIRS = [
+    (mixed.Conv2d, nn.Conv2d, {"stride": 2, "padding": 1}),
+    (mixed.Conv2d, nn.Conv2d, {"padding": 1, "bias": False}),
+    (mixed.ConvTranspose2d, nn.ConvTranspose2d, {"stride": 2, "padding": 1}),
+    (mixed.ConvTranspose2d, nn.ConvTranspose2d, {"stride": 2, "output_padding": 1, "bias": False}),
+]
+
+
+@pytest.fixture(params=PAIRS, ids=lambda pair: f"{pair[1].__name__}-{len(pair[2])}")
+def layers(request):
+    ours, theirs, options = request.param
+    torch.manual_seed(0)
+    pair = ours(5, 7, 4, **options), theirs(5, 7, 4, **options)
+    pair[0].load_state_dict(pair[1].state_dict())
+    return pair
+
+
+def pass_through(layer, inputs, autocast):
+    """Return the output and the gradients of the input and of the parameters."""
+    inputs = inputs.clone().requires_grad_()
+    with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+        outputs = layer(inputs)
+    # A loss with another gradient at every place.
+    weights = torch.linspace(-1, 1, outputs.numel()).reshape(outputs.shape)
+    (outputs.float() * weights).sum().backward()
+    return [outputs, inputs.grad, *(p.grad for p in layer.parameters())]
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_gradients_match_fp32_within_bf16s_rounding(layers, layout):
+    ours, theirs = layers
+    inputs = torch.randn(3, 5, 8, 8).to(memory_format=layout)
+    made = pass_through(ours, inputs, autocast=True)
+    true = pass_through(theirs, inputs, autocast=False)
+    assert made[0].dtype == torch.bfloat16
+    for own, reference in zip(made, true, strict=True):
+        assert own.shape == reference.shape
+        # bf16 has 8 significant bits, so a sum of many terms is good to about 1 in 100.
+        error = (own.float() - reference).norm() / reference.norm()
+        assert error < 0.012
+
+
+def test_outside_autocast_it_is_pytorchs_own(layers):
+    ours, theirs = layers
+    inputs = torch.randn(3, 5, 8, 8)
+    pairs = zip(pass_through(ours, inputs, False), pass_through(theirs, inputs, False), strict=True)
+    assert all(torch.equal(own, reference) for own, reference in pairs)
+
+
+def test_parameters_get_gradients_of_their_own_type():
+    layer = mixed.Conv2d(2, 3, 3)
+    with torch.autocast("cpu", torch.bfloat16):
+        layer(torch.randn(1, 2, 6, 6)).float().sum().backward()
+    assert {p.grad.dtype for p in layer.parameters()} == {torch.float32}
+
+
+def test_gradients_are_only_computed_where_they_are_needed():
+    layer = mixed.Conv2d(2, 2, 3)
+    layer.weight.requires_grad_(False)
+    inputs = torch.randn(1, 2, 6, 6)
+    with torch.autocast("cpu", torch.bfloat16):
+        layer(inputs).float().sum().backward()
+    assert layer.weight.grad is None
+    assert layer.bias.grad is not None
+    assert inputs.grad is None
