@@ -37,21 +37,22 @@ def open_celeba(folder: Path) -> DataSet:
     """
     source, prefix = _source(folder)
     lines = _read(folder / ATTRIBUTES).splitlines()
+    if len(lines) < 3:
+        raise DataError(f"{folder / ATTRIBUTES} is damaged: it lists no pictures.")
     names = lines[1].split()
-    partitions = dict(line.split() for line in _read(folder / PARTITION).splitlines() if line)
-    identities: dict[str, str] = {}
+    columns = {"partition": _pairs(folder / PARTITION)}
     if (folder / IDENTITY).is_file():
-        identities = dict(line.split() for line in _read(folder / IDENTITY).splitlines() if line)
+        columns["identity"] = _pairs(folder / IDENTITY)
     rows = []
     for line in lines[2:]:
         file, *values = line.split()
-        if len(values) != len(names) or file not in partitions:
+        lacking = [name for name, column in columns.items() if file not in column]
+        if len(values) != len(names) or lacking:
             raise DataError(
-                f"{folder / ATTRIBUTES}: the line of {file} is damaged or has no split."
+                f"{folder / ATTRIBUTES}: the line of {file} is damaged or has no "
+                f"{' or '.join(lacking or names)}."
             )
-        row = {"file": prefix + file, "partition": partitions[file]}
-        if identities:
-            row["identity"] = identities[file]
+        row = {"file": prefix + file, **{name: column[file] for name, column in columns.items()}}
         row.update(zip(names, ("1" if value == "1" else "0" for value in values), strict=True))
         rows.append(row)
     return from_rows(folder, source, rows, decode=decode_official)
@@ -70,6 +71,14 @@ def _source(folder: Path) -> tuple[Source, str]:
     if (folder / "img_align_celeba.zip").is_file():
         return ZipSource(folder / "img_align_celeba.zip"), "img_align_celeba/"
     raise DataError(f"{folder} has no img_align_celeba folder or zip beside its lists.")
+
+
+def _pairs(path: Path) -> dict[str, str]:
+    """Read a list of a file name and one value per line."""
+    pairs = [line.split() for line in _read(path).splitlines() if line]
+    if any(len(pair) != 2 for pair in pairs):
+        raise DataError(f"{path} is damaged: every line has a file name and one value.")
+    return {name: value for name, value in pairs}
 
 
 def _read(path: Path) -> str:

@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import io
+import uuid
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -227,7 +228,8 @@ class DataSet:
         file = paths.cache() / "pictures" / f"{key}.npy"
         if not file.is_file():
             file.parent.mkdir(parents=True, exist_ok=True)
-            partial = file.with_suffix(f".{id(self)}.part")
+            # Two processes, or two threads, may decode the same pictures at once.
+            partial = file.with_suffix(f".{uuid.uuid4().hex}.part")
             with partial.open("wb") as out:
                 np.save(out, self._decode_all(size))
             partial.replace(file)
@@ -368,7 +370,7 @@ def from_rows(
         The data set.
 
     Raises:
-        DataError: A number cannot be read.
+        DataError: A number cannot be read, or a partition is none of 0, 1 and 2.
     """
     columns = {name: [row.get(name) or "" for row in rows] for name in rows[0] if name}
     files = tuple(columns.pop("file"))
@@ -407,6 +409,16 @@ def _partitions(values: list[str]) -> NDArray[np.int8]:
             f"The column partition holds 0 (train), 1 (validation) or 2 (test), not {wrong[0]!r}."
         )
     return np.array([int(value) for value in values], np.int8)
+
+
+def _partitions(values: list[str]) -> NDArray[np.int8]:
+    wrong = sorted(set(values) - {"0", "1", "2"})
+    if wrong:
+        raise DataError(
+            "The column partition must hold 0 (train), 1 (validation) or 2 (test), "
+            f"not {wrong[0]!r}."
+        )
+    return np.array(values, np.int8)
 
 
 def _floats(name: str, values: list[str]) -> NDArray[np.float64]:

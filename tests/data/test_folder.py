@@ -267,10 +267,10 @@ def test_celeba_without_identities_is_usable(tmp_path):
     ("changes", "message"),
     [
         ({"list_eval_partition": None}, r"list_eval_partition\.txt is missing"),
-        ({"list_eval_partition": "000001.png 0\n"}, "000002.png is damaged or has no split"),
+        ({"list_eval_partition": "000001.png 0\n"}, "000002.png is damaged or has no partition"),
         ({"list_attr_celeba": CELEBA.replace("-1 1", "-1")}, "000001.png is damaged"),
         ({"list_attr_celeba": ""}, "damaged"),
-        ({"identity_CelebA": "000001.png 2880\n"}, "000002.png"),
+        ({"identity_CelebA": "000001.png 2880\n"}, "000002.png is damaged or has no identity"),
         ({"identity_CelebA": "000001.png\n"}, "damaged"),
     ],
 )
