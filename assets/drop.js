@@ -7,28 +7,31 @@ let pause = 0;
 let moving = null;
 
 root.innerHTML = `
-  <div class="ls-head"><strong></strong><span class="ls-hint"></span></div>
-  <div class="ls-zone">
-    <div class="ls-empty"><span>Drop a photo here, paste it, or</span></div>
-    <div class="ls-photo"><img alt=""><svg preserveAspectRatio="none"><polygon tabindex="-1"/></svg></div>
-    <div class="ls-busy" role="status">Reading the photo…</div>
+  <div class="ls-head">
+    <strong></strong><span class="ls-hint"></span>
+    <span class="ls-actions">
+      <button type="button" class="ls-camera">Camera</button>
+      <button type="button" class="ls-choose"></button>
+      <button type="button" class="ls-remove">Remove</button>
+    </span>
   </div>
-  <div class="ls-actions">
-    <button type="button" class="ls-choose"></button>
-    <button type="button" class="ls-camera">Camera</button>
-    <button type="button" class="ls-remove">Remove</button>
+  <div class="ls-view">
+    <div class="ls-zone">
+      <div class="ls-empty">Drop or paste a photo here,<br>or choose a file</div>
+      <div class="ls-photo"><img alt=""><svg preserveAspectRatio="none"><polygon/></svg></div>
+      <div class="ls-busy" role="status">Reading the photo…</div>
+    </div>
+    <figure class="ls-crop"><img alt="The aligned crop"><figcaption>The crop</figcaption></figure>
   </div>
   <input type="file" class="ls-file" accept="image/*,.heic,.heif" tabindex="-1" aria-hidden="true">
   <input type="file" class="ls-shot" accept="image/*" capture="user" tabindex="-1" aria-hidden="true">
   <div class="ls-faces" role="group" aria-label="Faces in this photo"></div>
-  <div class="ls-crop">
-    <img alt="The aligned crop"><div class="ls-words"><p class="ls-verdict"></p><p class="ls-warning"></p></div>
-  </div>
+  <p class="ls-verdict"></p><p class="ls-warning"></p>
   <div class="ls-doubt"><p></p><button type="button" class="ls-confirm">Use this crop</button></div>
   <details class="ls-adjust"><summary>Adjust the crop</summary>
-    <p>Drag the frame in the photo, or move it here. The eyes belong on the upper line.</p>
+    <p>Drag the frame in the photo, or move it here: the eyes belong on its middle line.</p>
     ${NAMES.map(([key, text]) => `<label>${text}<input type="range" data-key="${key}" step="any"></label>`).join("")}
-    <button type="button" class="ls-whole">Take the whole picture: it is a crop already</button>
+    <button type="button" class="ls-whole">It is a crop already: take all of it</button>
   </details>`;
 
 const find = (selector) => root.querySelector(selector);
@@ -84,7 +87,7 @@ function paint() {
   root.classList.toggle("ls-compact", Boolean(value.compact));
   find("strong").textContent = value.title || "";
   find(".ls-hint").textContent = value.hint || "";
-  find(".ls-choose").textContent = value.photo ? "Replace" : "Choose a file";
+  find(".ls-choose").textContent = value.photo ? "Replace" : "Choose";
   find(".ls-choose").setAttribute("aria-label", `${value.photo ? "Replace" : "Choose"} ${value.title}`);
   find(".ls-remove").setAttribute("aria-label", `Remove ${value.title}`);
   if (!value.photo) return;

@@ -37,11 +37,13 @@ class Outcome:
         values: The object that ``--json`` prints.
         text: What is printed otherwise.
         skipped: Reasons by picture, for pictures of a folder that could not be used.
+        status: Exit status where nothing was skipped.
     """
 
     values: dict[str, Any]
     text: str
     skipped: dict[str, str] = field(default_factory=dict)
+    status: int = 0
 
 
 class Parser(argparse.ArgumentParser):
@@ -79,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         emit(json.dumps({**outcome.values, **({"skipped": skipped} if skipped else {})}))
     elif outcome.text:
         emit(outcome.text)
-    return SKIPPED if outcome.skipped else DONE
+    return SKIPPED if outcome.skipped else outcome.status
 
 
 def say(sentence: str) -> None:
@@ -525,11 +527,12 @@ def render_data(options: argparse.Namespace) -> Outcome:
 
 
 def check_data(options: argparse.Namespace) -> Outcome:
-    """Report on a data set; problems give status 1."""
+    """Report on a data set; pictures that cannot be used give status 1."""
     from studio.data.inspect import inspect
 
     report = inspect(options.data)
-    return Outcome(report.to_dict(), report.text(), dict(report.unusable))
+    status = SKIPPED if report.unusable else DONE
+    return Outcome(report.to_dict(), report.text(), status=status)
 
 
 def split_data(options: argparse.Namespace) -> Outcome:

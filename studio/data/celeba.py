@@ -78,7 +78,7 @@ def _pairs(path: Path) -> dict[str, str]:
     pairs = [line.split() for line in _read(path).splitlines() if line]
     if any(len(pair) != 2 for pair in pairs):
         raise DataError(f"{path} is damaged: every line has a file name and one value.")
-    return {name: value for name, value in pairs}
+    return dict(pairs)
 
 
 def _read(path: Path) -> str:

@@ -337,7 +337,8 @@ def _resolve_files(
     by_name: dict[str, str] = {}
     for name in pictures:
         by_name.setdefault(PurePosixPath(name).name, name)
-    missing = [row["file"] for row in rows if row["file"] not in known | by_name.keys()]
+    there = known | by_name.keys()
+    missing = [row["file"] for row in rows if row["file"] not in there]
     if missing:
         named = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
         raise DataError(
@@ -409,16 +410,6 @@ def _partitions(values: list[str]) -> NDArray[np.int8]:
             f"The column partition holds 0 (train), 1 (validation) or 2 (test), not {wrong[0]!r}."
         )
     return np.array([int(value) for value in values], np.int8)
-
-
-def _partitions(values: list[str]) -> NDArray[np.int8]:
-    wrong = sorted(set(values) - {"0", "1", "2"})
-    if wrong:
-        raise DataError(
-            "The column partition must hold 0 (train), 1 (validation) or 2 (test), "
-            f"not {wrong[0]!r}."
-        )
-    return np.array(values, np.int8)
 
 
 def _floats(name: str, values: list[str]) -> NDArray[np.float64]:

@@ -65,7 +65,7 @@ class Report:
         return asdict(self)
 
     def text(self) -> str:
-        """Return lines for a person; the unusable pictures are counted, not listed."""
+        """Return lines for a person."""
         parts = ", ".join(f"{count} {name}" for name, count in self.partitions.items())
         lines = [f"{self.name}: {self.layout}, {self.pictures} pictures ({parts})."]
         for name, counts in self.attributes.items():
@@ -75,6 +75,7 @@ class Report:
         if self.factors:
             lines.append(f"  True factors: {', '.join(self.factors)}")
         lines += self.problems
+        lines += [f"{name}: {reason}" for name, reason in self.unusable.items()]
         if not self.problems and not self.unusable:
             lines.append("No problems were found.")
         return "\n".join(lines)

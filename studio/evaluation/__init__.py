@@ -62,7 +62,7 @@ def evaluate(
         numbers |= swaps.verdict_numbers(bench, held_out(data, "validation"), attribute)
         if not loaded.model.swap_part:
             return numbers
-        if data.factors.keys() & truth.FACTORS:
+        if truth.is_rendered(data):
             return numbers | truth.truth_numbers(bench, attribute, part, count=pairs, seed=seed)
         judge = swaps.find_instrument(models, instrument, attribute)
         numbers |= swaps.swap_numbers(bench, judge, chosen, attribute, count=pairs, seed=seed)

@@ -118,7 +118,7 @@ def showcase(models: ModelCache, checkpoint: str, data: DataSet) -> bytes:
     """
     bench = _bench(models, checkpoint)
     attribute = swaps.attribute_of(bench.model)
-    if data.factors.keys() & truth.FACTORS:
+    if truth.is_rendered(data):
         donors, receivers = _rendered(attribute, bench.size)
     else:
         donors, receivers = _nobodies(bench, held_out(data, "train"), attribute)
@@ -147,11 +147,11 @@ def _table(bench: Bench, donors: Tensor, receivers: Tensor) -> Picture:
 def _rendered(attribute: str, size: int) -> tuple[Tensor, Tensor]:
     """Render donors and receivers of identities that training did not see."""
     factor = truth.OBJECTS[attribute]
-    scene = truth.make_scene(factor, "test", count=4 * _RECEIVERS, size=size, seed=0)
-    # Receivers repeat every so often; donors are spread over the factor's values.
-    spread = np.linspace(0, len(scene.values) - 1, _DONORS).round().astype(int)
-    chosen = np.argsort(scene.values, kind="stable")[spread]
-    return scene.given[torch.from_numpy(chosen)], scene.taken[:_RECEIVERS]
+    donors = sorted(truth.choose(factor.gives, "test", 6 * _DONORS, seed=0), key=factor.value)
+    # Spread over the factor's values: every kind of eyeglasses, faint and broad smiles.
+    spread = np.linspace(0, len(donors) - 1, _DONORS).round().astype(int)
+    receivers = truth.choose(factor.takes, "test", _RECEIVERS, seed=1)
+    return truth.draw([donors[place] for place in spread], size), truth.draw(receivers, size)
 
 
 def _nobodies(bench: Bench, data: DataSet, attribute: str) -> tuple[Tensor, Tensor]:

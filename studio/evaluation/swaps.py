@@ -271,7 +271,9 @@ def _ratio(seen: Array, real: Array, pairs: Pairs) -> Callable[[Floats, Floats],
 def _bounds(
     name: str, pairs: Pairs, statistic: Callable[[Floats, Floats], float]
 ) -> dict[str, float]:
-    low, high = attributes.pair_bootstrap(statistic, pairs.donor, pairs.receiver)
+    low, high = attributes.pair_bootstrap(
+        statistic, pairs.donor, pairs.receiver, (len(pairs.donors), len(pairs.receivers))
+    )
     return {f"{name}_low": low, f"{name}_high": high}
 
 

@@ -16,13 +16,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from studio import images, latents
+from studio.data.folder import DataSet
 from studio.errors import UnsupportedError
 from studio.evaluation.bench import Bench
 from studio.metrics import reconstruction
 from studio.render.heads import EYEGLASSES, Head, partition, render, sample_heads
 
-# Columns that only rendered heads have.
-FACTORS = frozenset({"factor_smile", "factor_light_azimuth", "factor_glasses_kind"})
 COUNT = 128
 # A receiver's ladder is rendered once and serves several donors.
 _DONORS_PER_RECEIVER = 4
@@ -118,6 +117,11 @@ class Scene:
     bare: Tensor
 
 
+def is_rendered(data: DataSet) -> bool:
+    """Say whether a data set shows rendered heads, by columns that only they have."""
+    return "factor_smile" in data.factors and "factor_light_azimuth" in data.factors
+
+
 def make_scene(factor: Factor, part: str, *, count: int, size: int, seed: int) -> Scene:
     """Draw heads of a partition's identities and render all that is needed.
 
@@ -129,11 +133,11 @@ def make_scene(factor: Factor, part: str, *, count: int, size: int, seed: int) -
         seed: Of the heads.
     """
     different = -(-count // _DONORS_PER_RECEIVER)
-    donors = _choose(factor.gives, part, count, seed)
+    donors = choose(factor.gives, part, count, seed)
     # Another seed: donors and receivers share no factor.
-    receivers = _choose(factor.takes, part, different, seed + 1)
+    receivers = choose(factor.takes, part, different, seed + 1)
     ladders = [factor.ladder(head) for head in receivers]
-    rendered = _levels([head for ladder in ladders for head in ladder], size)
+    rendered = draw([head for ladder in ladders for head in ladder], size)
     ladder = torch.arange(count) % different
     paired = [receivers[place] for place in ladder.tolist()]
     truths = [factor.transplant(*pair) for pair in zip(paired, donors, strict=True)]
@@ -144,15 +148,22 @@ def make_scene(factor: Factor, part: str, *, count: int, size: int, seed: int) -
         steps=np.array([factor.value(head) for head in ladders[0]]),
         ladders=rendered.unflatten(0, (different, len(ladders[0]))),
         ladder=ladder,
-        given=_levels(donors, size),
-        taken=_levels(receivers, size)[ladder],
-        truth=_levels(truths, size),
-        bare=_levels([factor.remove(head) for head in donors], size),
+        given=draw(donors, size),
+        taken=draw(receivers, size)[ladder],
+        truth=draw(truths, size),
+        bare=draw([factor.remove(head) for head in donors], size),
     )
 
 
-def _choose(allowed: Callable[[Head], bool], part: str, count: int, seed: int) -> list[Head]:
-    """Draw heads until enough of them are allowed; the first ones stay when more are asked for."""
+def choose(allowed: Callable[[Head], bool], part: str, count: int, seed: int) -> list[Head]:
+    """Draw allowed heads of a part's identities.
+
+    Args:
+        allowed: Picks among what is drawn.
+        part: ``train``, ``validation`` or ``test``.
+        count: Of heads.
+        seed: Of all factors.
+    """
     chosen: list[Head] = []
     number = 64 * count
     while len(chosen) < count:
@@ -165,7 +176,7 @@ def _choose(allowed: Callable[[Head], bool], part: str, count: int, seed: int) -
     return chosen[:count]
 
 
-def _levels(heads: Sequence[Head], size: int) -> Tensor:
+def draw(heads: Sequence[Head], size: int) -> Tensor:
     """Render in 256 levels, as the pictures of a data set are stored."""
     return images.to_images(images.to_pictures(render(heads, size)))
 
@@ -216,10 +227,10 @@ def judge(scene: Scene, plain: Tensor, swapped: Tensor, bare: Tensor) -> dict[st
         bare: (N, 3, S, S) donors without theirs.
 
     Returns:
-        Decibels: ``truth_psnr`` of the swap and ``removed_psnr`` of the removal, each after the
-        same number for the unedited picture; and mean changes outside the object's region in
-        levels of 255: ``outside_change`` of the swap from the plain reconstruction, and the errors
-        of both.
+        Decibels of the swap against the truth, ``truth_psnr``, beside those of the unedited picture
+        and of its plain reconstruction, ``plain_psnr``; the same for the removal; and mean changes
+        outside the object's region in levels of 255: ``outside_change`` of the swap from the plain
+        reconstruction, and the errors of both.
     """
     outside = (~regions(scene)[scene.ladder])[:, None].float()
 
@@ -230,6 +241,7 @@ def judge(scene: Scene, plain: Tensor, swapped: Tensor, bare: Tensor) -> dict[st
     return {
         "pairs": float(len(scene.values)),
         "unedited_psnr": float(reconstruction.psnr(scene.taken, scene.truth).mean()),
+        "plain_psnr": float(reconstruction.psnr(plain, scene.truth).mean()),
         "truth_psnr": float(reconstruction.psnr(swapped, scene.truth).mean()),
         "unremoved_psnr": float(reconstruction.psnr(scene.given, scene.bare).mean()),
         "removed_psnr": float(reconstruction.psnr(bare, scene.bare).mean()),
@@ -263,7 +275,7 @@ def read_off(scene: Scene, made: Tensor) -> Floats:
 
 def correlation(one: Floats, other: Floats) -> float:
     """Return Pearson's correlation of (N,) numbers; 0 where one of them never changes."""
-    if np.ptp(one) == 0 or np.ptp(other) == 0:
+    if min(len(set(one.tolist())), len(set(other.tolist()))) < 2:
         return 0.0
     return float(np.corrcoef(one, other)[0, 1])
 

@@ -17,13 +17,15 @@ Departures from the paper:
     as real and Bu as fake, the critic "without" sees B0 as real and A0 as fake.
     Losses are means over pictures in [-1, 1]; weights of the reference code are converted.
     The recipe ``hinge`` replaces log losses by hinge losses, batch norm in the critics by spectral
-    norm and RMSProp by Adam, and ships averaged weights: it trains an order of magnitude faster.
-    Its object part passes a ReLU, where the paper's leaky one never lets it vanish.
-    Its nulling loss is |ε| / |u|, because the plain |ε| also falls when both shrink together.
-    It decodes half of the B0 children with ε itself (``own_epsilon``), so that a picture without
-    the object also reproduces itself through its own, nearly vanished, object part.
-    Its critics also see real pictures of the wrong kind as fakes (``mismatch_weight``; Reed et al.
-    2016), without which a crossbreed that shows no object is told off too late.
+    norm and RMSProp by Adam, and ships averaged weights. In it
+    the object part passes a ReLU, where the paper's leaky one never lets it vanish;
+    the nulling loss is |ε| / |u|, because the plain |ε| also falls when both shrink together;
+    half of the B0 children are decoded with ε itself (``own_epsilon``), so that a picture without
+    the object also reproduces itself through its own, nearly vanished, object part;
+    the critics also judge some reproductions (``judged_reproductions``), because L1 alone leaves a
+    ghost of the object where there is none;
+    the critics see real pictures of the wrong kind as fakes, too (``mismatch_weight``; Reed et al.
+    2016), so that a realistic crossbreed without the object does not pass.
 """
 
 from collections.abc import Iterator, Mapping
@@ -70,11 +72,12 @@ RECIPES: dict[str, dict[str, Any]] = {
     "hinge": {
         "width": 64,
         "rectified_object": True,
-        "reconstruction_weight": 4.0,
-        "adversarial_weight": 0.2,
+        "reconstruction_weight": 6.0,
+        "adversarial_weight": 0.3,
         "parallelogram_weight": 0.8,
         "relative_nulling": True,
         "mismatch_weight": 0.5,
+        "judged_reproductions": 0.375,
         "own_epsilon": 0.5,
         "lr": 2e-4,
         "averaging": 0.998,
@@ -101,6 +104,8 @@ class GeneGANConfig(Config):
             merely shrinks both, which its batch norm does within a thousand steps.
         parallelogram_weight: Of Eq. 5; 0 where objects are not spatially aligned.
         mismatch_weight: Of real pictures of the wrong kind among a critic's fakes.
+        judged_reproductions: Share of the critics' fakes that are reproductions, not crossbreeds.
+            L1 alone is content with a faint ghost of the object where there is none.
         own_epsilon: Share of the B0 children that are decoded with their own ε instead of 0. With 0
             the decoder never learns what a nearly vanished object looks like, and draws one.
         clip: Limit of the critics' parameters after each of their steps; 0 does not clip.
@@ -126,6 +131,7 @@ class GeneGANConfig(Config):
     relative_nulling: bool = False
     parallelogram_weight: float = 1.275
     mismatch_weight: float = 0.0
+    judged_reproductions: float = 0.0
     own_epsilon: float = 0.0
     clip: float = 0.0
     burst: int = 1
@@ -294,9 +300,10 @@ class GeneGANObjective(Objective):
     def _critics_update(self, children: Children) -> Update:
         """Tell parents from crossbreeds, each critic on its own side (Eq. 4)."""
         showing, plain = children.parent_with, children.parent_without
+        fake_showing, fake_plain = self._judged(children)
         sides = {
-            "critic_with": (self.critic_with, showing, children.bu, plain),
-            "critic_without": (self.critic_without, plain, children.a0, showing),
+            "critic_with": (self.critic_with, showing, fake_showing, plain),
+            "critic_without": (self.critic_without, plain, fake_plain, showing),
         }
         weight = self.config.mismatch_weight
         terms = {
@@ -308,11 +315,12 @@ class GeneGANObjective(Objective):
     def _generator_update(self, children: Children) -> Update:
         """Weigh the four losses of the generator (Eq. 3)."""
         config = self.config
+        fake_showing, fake_plain = self._judged(children)
         terms = {
             "reconstruction": F.l1_loss(children.au, children.parent_with)
             + F.l1_loss(children.b0, children.parent_without),
-            "adversarial": self.adversarial.generator(self.critic_with(children.bu))
-            + self.adversarial.generator(self.critic_without(children.a0)),
+            "adversarial": self.adversarial.generator(self.critic_with(fake_showing))
+            + self.adversarial.generator(self.critic_without(fake_plain)),
             "nulling": self._nulling(children),
             "parallelogram": parallelogram(children),
         }
@@ -324,6 +332,13 @@ class GeneGANObjective(Objective):
         }
         loss = sum((weights[name] * term for name, term in terms.items()), torch.zeros(()))
         return Update("generator", loss, _detached(terms))
+
+    def _judged(self, children: Children) -> tuple[Tensor, Tensor]:
+        """Pick what each critic judges: crossbreeds, the last ones replaced by reproductions."""
+        crossbreeds = len(children.bu) - round(len(children.bu) * self.config.judged_reproductions)
+        showing = torch.cat([children.bu[:crossbreeds], children.au[crossbreeds:]])
+        plain = torch.cat([children.a0[:crossbreeds], children.b0[crossbreeds:]])
+        return showing, plain
 
     def _nulling(self, children: Children) -> Tensor:
         """Measure what is left of the object where there is none (Eq. 3, L_ε)."""

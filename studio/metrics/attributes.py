@@ -165,6 +165,7 @@ def pair_bootstrap(
     statistic: Callable[[Floats, Floats], float],
     donors: npt.NDArray[np.intp],
     receivers: npt.NDArray[np.intp],
+    counts: tuple[int, int],
     *,
     rounds: int = 500,
     seed: int = 0,
@@ -178,11 +179,11 @@ def pair_bootstrap(
         statistic: Takes the weights of the pairs, (N,), and of the donors, (D,).
         donors: (N,) donor of each pair, counted from 0.
         receivers: (N,) receiver of each pair, counted from 0.
+        counts: D and R, all donors and receivers, of which some may be in no pair.
         rounds: Resamplings.
         seed: Of the resampling.
     """
     rng = np.random.default_rng(seed)
-    counts = [int(side.max()) + 1 for side in (donors, receivers)]
     found = []
     for _ in range(rounds):
         donor_weights, receiver_weights = (

@@ -31,47 +31,54 @@ def _text(content: bytes) -> str:
     return base64.b64encode(content).decode("ascii")
 
 
-class Scripted(gr.HTML):
-    """An empty element that its script fills from the component's value."""
-
-    style = ""
-    script = ""
-
-    def __init__(self, value: dict[str, Any] | None = None, **options: Any) -> None:
-        super().__init__(
-            value,
-            html_template=f'<div class="{self.style}"></div>',
-            js_on_load=(paths.ASSETS / self.script).read_text(encoding="utf-8"),
-            apply_default_css=False,
-            **options,
-        )
-
-
-class PhotoDrop(Scripted):
-    """A place for a photograph with its crop.
+def photo_drop(**options: Any) -> gr.HTML:
+    """Return a place for a photograph with its crop.
 
     Events: ``photo`` (path, name, bytes), ``frame`` (x, y, side, angle in parts of the width),
     ``face`` (index), ``confirm``, ``whole``, ``remove``.
     """
-
-    style, script = "ls-drop", "drop.js"
-
-
-class Stage(Scripted):
-    """The largest picture: the photograph with the changed part on top. Event: ``refresh``."""
-
-    style, script = "ls-stage", "stage.js"
+    return scripted("ls-drop", "drop.js", **options)
 
 
-class Choices(Scripted):
-    """Pictures of which one is chosen. Event: ``select`` (index)."""
+def stage(**options: Any) -> gr.HTML:
+    """Return the largest picture, the photograph with the changed part on top.
 
-    style, script = "ls-choices", "choices.js"
+    Event: ``refresh``, when it lost its photograph.
+    """
+    return scripted("ls-stage", "stage.js", **options)
+
+
+def choices(value: dict[str, Any] | None = None, **options: Any) -> gr.HTML:
+    """Return pictures of which one is chosen. Event: ``select`` (index)."""
+    return scripted("ls-choices", "choices.js", value, **options)
+
+
+def scripted(
+    style: str, script: str, value: dict[str, Any] | None = None, **options: Any
+) -> gr.HTML:
+    """Return an empty element that a script fills from the component's value.
+
+    A function and not a subclass of ``gr.HTML``, for which Gradio would write a stub file beside
+    the module.
+
+    Args:
+        style: The element's class.
+        script: Its file under ``assets``.
+        value: To begin with.
+        options: Of ``gr.HTML``.
+    """
+    return gr.HTML(
+        value,
+        html_template=f'<div class="{style}"></div>',
+        js_on_load=(paths.ASSETS / script).read_text(encoding="utf-8"),
+        apply_default_css=False,
+        **options,
+    )
 
 
 def checkpoint_label(card: Card) -> str:
-    """Name a checkpoint by what it swaps, then by its folder."""
-    return f"{bare_object(card).capitalize()} ({card.name})"
+    """Name a checkpoint by what it swaps, then by its tag."""
+    return f"{bare_object(card).capitalize()} · {card.name.partition('.')[2]}"
 
 
 def bare_object(card: Card) -> str:
@@ -83,7 +90,7 @@ def describe(card: Card) -> str:
     """Say in one line of HTML what a swapping checkpoint does."""
     trained = f" Trained on {card.data_set}." if card.data_set else ""
     return note(
-        f"Moves {editing.object_name(card)} from one face to another, or takes it away. "
+        f"Puts {editing.object_name(card)} of one face on another; removes and blends too. "
         f"Sees a face as {card.spec.size} × {card.spec.size} pixels.{trained}"  # noqa: RUF001
     )
 

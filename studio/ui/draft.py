@@ -112,9 +112,15 @@ class Draft:
 
     @property
     def shown(self) -> str:
-        """The child on the stage: the chosen one, or another where that cannot be; or empty."""
-        possible = self.children()
-        return self.child if self.child in possible else next(iter(possible), "")
+        """The child on the stage: the chosen one, or another where a photograph is missing.
+
+        Empty where there is none, or where a crop has to be settled first.
+        """
+        possible, chosen = self.children(), CHILDREN[self.child]
+        if self.child in possible:
+            return self.child
+        seated = [self.seats[role] for role in (chosen.base, chosen.donor) if role in self.seats]
+        return "" if any(seat.doubt for seat in seated) else next(iter(possible), "")
 
     @property
     def place(self) -> tuple[float, float]:

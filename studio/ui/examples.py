@@ -51,33 +51,33 @@ class Example:
 
 EXAMPLES = (
     Example(
-        "Glasses for a rendered head",
+        "Glasses",
         {RECEIVER: "anna", DONOR: "ben"},
         ("genegan.heads-eyeglasses-64", "genegan.eyeglasses-64"),
     ),
     Example(
-        "Glasses for a photo",
+        "Glasses, photo",
         {RECEIVER: ASTRONAUT, DONOR: "edith"},
         ("genegan.eyeglasses-64",),
     ),
     Example(
-        "The photo without its smile",
+        "No smile, photo",
         {RECEIVER: ASTRONAUT, DONOR: "carla"},
         ("genegan.smiling-64",),
         child="without",
     ),
     Example(
-        "A smile for a rendered head",
+        "Smile",
         {RECEIVER: "anna", DONOR: "carla"},
         ("genegan.heads-smiling-64", "genegan.smiling-64"),
     ),
     Example(
-        "Light from the side",
+        "Side light",
         {RECEIVER: "anna", DONOR: "felix"},
         ("genegan.heads-light-64",),
     ),
     Example(
-        "A blend of four glasses",
+        "Four glasses",
         {RECEIVER: "anna", **dict(zip(EXEMPLARS, ("ben", "david", "edith", "gina"), strict=True))},
         ("genegan.heads-eyeglasses-64", "genegan.eyeglasses-64"),
         mode="blend",

@@ -1,6 +1,5 @@
 """The page: a table of contents, and how it is served."""
 
-
 import gradio as gr
 import torch
 
@@ -35,7 +34,7 @@ def serve(
     auth: tuple[str, str] | None = None,
     device: torch.device | str = "cpu",
     block: bool = True,
-) -> str:
+) -> gr.Blocks:
     """Serve the page.
 
     Args:
@@ -47,16 +46,15 @@ def serve(
         block: Whether to stay until interrupted.
 
     Returns:
-        The local address.
+        The page; its ``local_url`` says where it is.
     """
     blocks = build(Context.open(device))
-    _, url, _ = blocks.launch(
+    blocks.launch(
         server_name=host,
         server_port=port,
         share=share,
         auth=auth,
         prevent_thread_lock=not block,
-        quiet=True,
         theme=theme(),
         css_paths=paths.ASSETS / "style.css",
         max_file_size=MAX_UPLOAD,
@@ -64,4 +62,4 @@ def serve(
         enable_monitoring=False,
         footer_links=["api", "settings"],
     )
-    return url
+    return blocks

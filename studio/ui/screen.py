@@ -6,7 +6,6 @@ from typing import Any
 
 from studio import editing, images
 from studio.checkpoints import Card
-from studio.errors import StudioError
 from studio.images import Picture
 from studio.ui import bench
 from studio.ui.bench import Edit, Ground
@@ -87,16 +86,12 @@ def drop(context: Context, draft: Draft, role: str, card: Card | None) -> dict[s
         "photo": data_uri(images.fit(place.photo.visible(), _PHOTO_SIDE), 85),
         "ratio": place.photo.pixels.shape[0] / place.photo.pixels.shape[1],
         "frame": frame(seat),
+        "crop": data_uri(bench.face_crop(place, _CROP_SIDE)),
         "doubt": seat.doubt,
         **_faces(context, seat),
     }
-    try:
-        value["crop"] = data_uri(bench.face_crop(place, _CROP_SIDE))
-        if card and not seat.doubt:
-            value |= _judgement(context, draft, role, card, place)
-    except StudioError as error:
-        # Such as a frame that was pushed out of the photograph: the place still has to be shown.
-        value["doubt"] = str(error)
+    if card and not seat.doubt:
+        value |= _judgement(context, draft, role, card, place)
     return value
 
 
@@ -189,7 +184,10 @@ def _made(context: Context, draft: Draft) -> Edit | None:
 def _unedited_stage(context: Context, draft: Draft) -> dict[str, Any]:
     """Show the photograph that is there, and say what is missing."""
     sentence = _missing(draft)
-    role = next((role for role in (RECEIVER, DONOR) if role in draft.seats), None)
+    present = [role for role in (RECEIVER, DONOR) if role in draft.seats]
+    # A crop that needs a look is best judged on a large picture.
+    present.sort(key=lambda role: not draft.seats[role].doubt)
+    role = next(iter(present), None)
     if role is None:
         return {"caption": sentence}
     place = bench.ground(context, draft, role)

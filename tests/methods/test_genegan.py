@@ -114,6 +114,7 @@ def test_parallelogram_against_numbers():
         a0=flat(0.2),
         bu=flat(0.1),
         b0=flat(9.0),
+        u=flat(9.0),
         epsilon=flat(9.0),
     )
     assert genegan.parallelogram(children).item() == pytest.approx(1.0 + 0.5 - 0.2 - 0.1)
@@ -121,7 +122,7 @@ def test_parallelogram_against_numbers():
 
 def family():
     """Return children of which every member has another brightness."""
-    names = ("parent_with", "parent_without", "au", "a0", "bu", "b0", "epsilon")
+    names = ("parent_with", "parent_without", "au", "a0", "bu", "b0", "epsilon", "u")
     return Children(**{name: flat(10.0**-k) for k, name in enumerate(names)})
 
 
@@ -166,6 +167,33 @@ def test_the_generator_minimizes_the_four_weighted_losses():
     assert update.terms["reconstruction"].item() == pytest.approx(reconstruction)
     assert update.terms["adversarial"].item() == pytest.approx(adversarial, abs=1e-6)
     assert update.loss.item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_nulling_may_be_measured_in_units_of_the_object():
+    plain, relative = (objective(relative_nulling=flag)._nulling(family()) for flag in (0, 1))
+    assert plain.item() == pytest.approx(1e-6)
+    assert relative.item() == pytest.approx(1e-6 / 1e-7, rel=1e-4)
+
+
+def test_a_rectified_object_is_never_negative():
+    images = torch.randn(4, 3, 16, 16)
+    for rectified, low in ((True, 0.0), (False, -10.0)):
+        model = GeneGAN(replace(TINY, rectified_object=rectified), SPEC)
+        part = model.encode(images).parts["object"]
+        assert low <= part.min() <= 0
+        assert (part.min() == 0) == rectified
+
+
+def test_a_share_of_reproductions_keeps_its_own_epsilon():
+    torch.manual_seed(0)
+    game = objective(own_epsilon=0.5)
+    game.model = Codec()
+    images = torch.rand(80, 3, 16, 16) + 0.1
+    children = game.cross(images)
+    kept = children.b0[:, 2].flatten(1).any(1)
+    assert 10 < kept.sum() < 30
+    assert torch.equal(children.b0[kept], images[40:][kept] / 2)
+    assert not children.a0[:, 2].any()
 
 
 def test_clipping_holds_after_every_critic_step():

@@ -16,7 +16,8 @@ from studio.faces.align import Alignment
 from studio.images import MAX_BYTES, Photo
 from studio.recipes import Recipe
 from studio.ui import bench, examples, screen
-from studio.ui.components import Choices, PhotoDrop, Stage, describe, note, picker_choices
+from studio.ui.components import choices, data_uri, describe, note, photo_drop, picker_choices
+from studio.ui.components import stage as stage_component
 from studio.ui.context import Context
 from studio.ui.draft import CHILDREN, EXEMPLARS, RECEIVER, ROLES, Draft, History, Seat
 from studio.ui.guard import guarded, heard, uploaded
@@ -32,11 +33,11 @@ Event = Mapping[str, Any]
 class Desk:
     """The tab's components."""
 
-    drops: dict[str, PhotoDrop]
+    drops: dict[str, gr.HTML]
     extra: gr.Column
-    examples: Choices
-    stage: Stage
-    strip: Choices
+    examples: gr.HTML
+    stage: gr.HTML
+    strip: gr.HTML
     checkpoint: gr.Dropdown
     about: gr.HTML
     mode: gr.Radio
@@ -75,30 +76,30 @@ def build(context: Context) -> None:
     with gr.Row(elem_classes="ls-desk"):
         with gr.Column(elem_classes="ls-sources", min_width=0):
             drops, extra = _build_sources()
-        with gr.Column(elem_classes="ls-middle", min_width=0):
-            stage = Stage()
-            strip = Choices()
             gr.HTML('<h3 class="ls-title">Examples</h3>', apply_default_css=False)
-            shown = Choices(_examples_value(context), elem_classes="ls-examples")
+            shown = choices(_examples_value(context), elem_classes="ls-examples")
+        with gr.Column(elem_classes="ls-middle", min_width=0):
+            stage = stage_component(elem_id="stage")
+            strip = choices(elem_id="strip")
         with gr.Column(elem_classes="ls-controls", min_width=0):
             desk = _build_controls(context, drops, extra, shown, stage, strip)
     _bind(context, desk)
 
 
-def _build_sources() -> tuple[dict[str, PhotoDrop], gr.Column]:
-    drops = {role: PhotoDrop(elem_id=f"drop-{role}") for role in ROLES[:2]}
+def _build_sources() -> tuple[dict[str, gr.HTML], gr.Column]:
+    drops = {role: photo_drop(elem_id=f"drop-{role}") for role in ROLES[:2]}
     with gr.Column(elem_classes="ls-extra", min_width=0, visible=False) as extra:
-        drops |= {role: PhotoDrop(elem_id=f"drop-{role}") for role in ROLES[2:]}
+        drops |= {role: photo_drop(elem_id=f"drop-{role}") for role in ROLES[2:]}
     return drops, extra
 
 
 def _build_controls(
     context: Context,
-    drops: dict[str, PhotoDrop],
+    drops: dict[str, gr.HTML],
     extra: gr.Column,
-    shown: Choices,
-    stage: Stage,
-    strip: Choices,
+    shown: gr.HTML,
+    stage: gr.HTML,
+    strip: gr.HTML,
 ) -> Desk:
     checkpoint = gr.Dropdown(
         picker_choices(_swapping_cards(context)), label="What to swap", elem_id="checkpoint"
@@ -131,7 +132,7 @@ def _build_controls(
 
 def _bind(context: Context, desk: Desk) -> None:
     """Connect events: each turns a history into the next one and repaints."""
-    history = gr.State(History)
+    history = gr.State(History())
     quick: dict[str, Any] = {
         "show_progress": "hidden",
         "api_visibility": "private",
@@ -175,9 +176,9 @@ def _bind(context: Context, desk: Desk) -> None:
         desk.file,
         **(slow | {"show_progress": "minimal"}),
     ).success(None, js=_DOWNLOAD)
-    # The blocks around: every visitor begins with the finished example.
-    blocks = gr.context.Context.root_block
-    blocks.load(guarded(context, painted(on_load)), history, everything, **slow)
+    # Every visitor begins with the finished example.
+    if (page := gr.context.Context.root_block) is not None:
+        page.load(guarded(context, painted(on_load)), history, everything, **slow)
 
 
 _FREE = "() => document.querySelectorAll('.ls-drop').forEach((one) => delete one.dataset.busy)"
@@ -235,20 +236,20 @@ def _swapping_cards(context: Context) -> list[Any]:
 
 def _examples_value(context: Context) -> dict[str, Any]:
     items = [
-        {"src": screen.data_uri(examples.thumbnail(context, one)), "label": one.label}
+        {"src": data_uri(examples.thumbnail(context, one)), "label": one.label}
         for one in examples.available(context.swappers())
     ]
-    return {"items": items, "chosen": -1, "columns": 6}
+    return {"items": items, "chosen": -1}
 
 
 def on_load(context: Context, history: History) -> History:
     """Begin with a finished example; a reloaded page keeps what it had."""
     if history.present.seats:
         return history
-    choices = examples.available(context.swappers())
-    if not choices:
+    possible = examples.available(context.swappers())
+    if not possible:
         return History(Draft(checkpoint=context.first_swapper()))
-    return History(examples.draft(context, choices[0]))
+    return History(examples.draft(context, possible[0]))
 
 
 def on_refresh(context: Context, history: History) -> History:

@@ -1,0 +1,308 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import pytest
+import torch
+from filelock import FileLock
+from safetensors.torch import load_file
+
+from studio import paths
+from studio.checkpoints import CARD, CRITICS, MODEL, CheckpointStore
+from studio.errors import CheckpointError, ConfigError, DataError, TrainingError
+from studio.training import __main__ as process
+from studio.training import run as run_module
+from studio.training.run import (
+    PROGRESS,
+    REQUEST,
+    STATUS,
+    STOP,
+    TrainRequest,
+    run,
+    write_json,
+)
+
+FIELDS = {"recipe": "hinge", "width": 4}
+
+
+@pytest.fixture
+def request_(heads_folder):
+    return TrainRequest(
+        "genegan",
+        "test",
+        str(heads_folder),
+        fields=FIELDS,
+        steps=4,
+        batch_size=8,
+        size=32,
+        precision="fp32",
+        device="cpu",
+        save_every=2,
+    )
+
+
+def progress(folder):
+    return [json.loads(line) for line in (folder / PROGRESS).read_text().splitlines()]
+
+
+def status(folder):
+    return json.loads((folder / STATUS).read_text())
+
+
+def state(folder):
+    return load_file(folder / json.loads((folder / "state.json").read_text())["file"])
+
+
+def same(one, other):
+    return one.keys() == other.keys() and all(torch.equal(one[n], other[n]) for n in one)
+
+
+def test_a_run_leaves_a_checkpoint_that_says_where_it_comes_from(request_, tmp_path):
+    made = run(replace(request_, seed=3, terms="ours"), tmp_path / "run")
+    assert made == paths.user_checkpoints() / "genegan.test"
+    card = CheckpointStore(made.parent).card("genegan.test")
+    assert (card.step, card.seed, card.terms, card.parent) == (4, 3, "ours", "")
+    assert card.spec.size == 32
+    assert "Eyeglasses" in card.spec.attributes
+    assert card.config["width"] == 4
+    assert card.data_set.startswith("heads, ")
+    assert card.training["precision"] == "fp32"
+    assert set(card.hashes) == {MODEL, CRITICS}
+    assert [line["step"] for line in progress(tmp_path / "run")] == [1, 2, 3, 4]
+    assert len(list((tmp_path / "run" / "samples").glob("*.png"))) == 2
+    assert len(list((tmp_path / "run").glob("*.state.safetensors"))) == 1
+
+
+def test_what_is_shipped_is_the_average_in_half_precision(request_, tmp_path):
+    made = run(request_, tmp_path / "run")
+    stored = load_file(made / MODEL)
+    averaged = state(tmp_path / "run")
+    weight = averaged["averaged.decoder.to_rgb.weight"]
+    assert stored["decoder.to_rgb.weight"].dtype == torch.float16
+    assert torch.equal(stored["decoder.to_rgb.weight"], weight.half())
+    assert not torch.equal(weight, averaged["objective.model.decoder.to_rgb.weight"])
+
+
+def test_a_taken_tag_is_refused_before_anything_is_trained(request_, tmp_path):
+    run(request_, tmp_path / "run")
+    with pytest.raises(ConfigError, match=r"genegan\.test already"):
+        run(request_, tmp_path / "again")
+    assert not (tmp_path / "again" / PROGRESS).exists()
+
+
+def test_progress_of_steps_that_are_taken_again_is_dropped(request_, tmp_path):
+    folder = tmp_path / "run"
+
+    def die_at_three(step, terms):
+        if step == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(request_, folder, report=die_at_three)
+    with (folder / PROGRESS).open("a") as file:
+        file.write('{"step": 4, "seco')
+    run(request_, folder)
+    assert [line["step"] for line in progress(folder)] == [1, 2, 3, 4]
+    seconds = [line["seconds"] for line in progress(folder)]
+    assert seconds == sorted(seconds)
+
+
+def test_a_state_of_another_network_is_refused(request_, tmp_path):
+    folder = tmp_path / "run"
+
+    def stop_at_two(step, terms):
+        if step == 2:
+            (folder / STOP).touch()
+
+    assert run(request_, folder, report=stop_at_two) is None
+    (folder / STOP).unlink()
+    wider = replace(request_, fields={**FIELDS, "width": 8})
+    with pytest.raises(TrainingError, match="does not fit the request"):
+        run(wider, folder)
+
+
+def test_fine_tuning_starts_from_the_parents_average_and_critics(
+    request_, tmp_path, monkeypatch
+):
+    parent = run(request_, tmp_path / "run")
+    child = replace(request_, tag="child", parent="genegan.test", steps=1, seed=5)
+    seen = {}
+
+    class Watching(run_module.Trainer):
+        def fit(self, *arguments):
+            seen.update({n: t.clone() for n, t in self.objective.state_dict().items()})
+            assert not any(o.state for o in self.optimizers.values())
+            super().fit(*arguments)
+
+    monkeypatch.setattr(run_module, "Trainer", Watching)
+    made = run(child, tmp_path / "child")
+    stored = {f"model.{n}": t for n, t in load_file(parent / MODEL).items()}
+    stored |= load_file(parent / CRITICS)
+    assert same({n: t.float() for n, t in stored.items()}, {n: t.float() for n, t in seen.items()})
+    assert json.loads((made / CARD).read_text())["parent"] == "genegan.test"
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"parent": "genegan.none"}, CheckpointError, "no checkpoint 'genegan.none'"),
+        ({"parent": "attributes.tiny"}, ConfigError, "is a attributes checkpoint, not genegan"),
+        ({"parent": "genegan.tiny", "size": 48}, CheckpointError, "size mismatch|lack"),
+        ({"fields": {**FIELDS, "attribute": "Moustache"}}, DataError, "no attribute 'Moustache'"),
+        ({"data": "/nowhere"}, DataError, "does not exist"),
+    ],
+)
+def test_what_cannot_be_trained_is_said(
+    request_, make_checkpoint, tmp_path, changes, error, message
+):
+    make_checkpoint("attributes"), make_checkpoint("genegan")
+    with pytest.raises(error, match=message):
+        run(replace(request_, **changes), tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"steps": 0}, "steps must be a whole number"),
+        ({"batch_size": 7}, "batch_size must be even"),
+        ({"save_every": 2.5}, "save_every"),
+        ({"precision": "fp16"}, "precision is auto"),
+        ({"device": "tpu"}, "device is auto, cpu or cuda"),
+        ({"method": "vae"}, "no method 'vae'"),
+        ({"tag": "../../x"}, "no checkpoint name"),
+        ({"fields": {"lamda": 1}}, "no setting 'lamda'"),
+        ({"colour": "red"}, "no 'colour'"),
+    ],
+)
+def test_a_request_that_makes_no_sense_is_refused(request_, tmp_path, changes, message):
+    values = {**vars(request_), **changes}
+    with pytest.raises((ConfigError, CheckpointError), match=message):
+        run(TrainRequest.from_dict(values), tmp_path / "run")
+
+
+def test_a_request_needs_method_tag_and_data():
+    with pytest.raises(ConfigError, match="lacks data, tag"):
+        TrainRequest.from_dict({"method": "genegan"})
+
+
+@pytest.mark.parametrize("broken", ["nan", "inf"])
+def test_a_diverging_run_stops_and_keeps_its_last_save(request_, tmp_path, monkeypatch, broken):
+    original = run_module.Trainer._take
+    folder = tmp_path / "run"
+
+    def diverge(self, update):
+        if self.step == 3 and update.player == "generator":
+            update = replace(update, loss=update.loss * float(broken))
+        original(self, update)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run_module.Trainer, "_take", diverge)
+        with pytest.raises(TrainingError, match=rf"generator is -?{broken} at step 3"):
+            run(request_, folder)
+    assert json.loads((folder / "state.json").read_text())["step"] == 2
+    assert run(request_, folder) is not None
+
+
+@pytest.fixture
+def job(request_, tmp_path):
+    """Return the run folder of a written request."""
+    folder = tmp_path / "job"
+    folder.mkdir()
+    write_json(folder / REQUEST, vars(request_))
+    return folder
+
+
+def test_a_process_says_that_it_succeeded(job):
+    assert process.main([str(job)]) == 0
+    told = status(job)
+    assert told["state"] == "succeeded"
+    assert told["pid"] == os.getpid()
+    assert told["checkpoint"].endswith("genegan.test")
+
+
+def test_a_process_says_why_it_failed(job, request_, capsys):
+    write_json(job / REQUEST, {**vars(request_), "data": "/nowhere"})
+    assert process.main([str(job)]) == 1
+    assert status(job)["state"] == "failed"
+    assert "/nowhere does not exist" in status(job)["error"]
+    assert "Traceback" in capsys.readouterr().err
+    (job / REQUEST).write_text("{")
+    assert process.main([str(job)]) == 1
+    assert "no readable request.json" in status(job)["error"]
+
+
+def test_an_unforeseen_failure_reaches_the_status_too(job, monkeypatch):
+    def fail(*arguments):
+        raise MemoryError("too large")
+
+    monkeypatch.setattr(process, "run", fail)
+    assert process.main([str(job)]) == 1
+    assert status(job)["error"] == "MemoryError: too large"
+
+
+def test_wrong_arguments_are_answered_with_the_usage(tmp_path, capsys):
+    assert process.main([]) == 2
+    assert process.main([str(tmp_path / "none")]) == 2
+    assert "RUN_FOLDER" in capsys.readouterr().err
+
+
+def test_a_stopped_process_says_paused(job, monkeypatch):
+    def stop(request, folder):
+        (folder / STOP).touch()
+        return run(request, folder)
+
+    monkeypatch.setattr(process, "run", stop)
+    assert process.main([str(job)]) == 0
+    assert status(job)["state"] == "paused"
+
+
+def test_a_process_waits_for_its_device_and_can_be_cancelled_there(job, monkeypatch):
+    monkeypatch.setattr(process, "PATIENCE", 0.01)
+    paths.runs().mkdir(parents=True)
+    waits = []
+    original = FileLock.acquire
+
+    def acquire(self, *arguments, **options):
+        waits.append(status(job)["state"])
+        if len(waits) == 3:
+            (job / STOP).touch()
+        return original(self, *arguments, **options)
+
+    with FileLock(paths.runs() / "cpu.lock"):
+        monkeypatch.setattr(FileLock, "acquire", acquire)
+        assert process.main([str(job)]) == 0
+    assert waits == ["queued"] * 3
+    assert status(job)["state"] == "cancelled"
+    assert not (job / PROGRESS).exists()
+
+
+@pytest.mark.slow
+def test_a_killed_process_loses_nothing_but_the_steps_since_its_save(request_, tmp_path, home):
+    request = replace(request_, steps=40, save_every=10)
+    whole = run(replace(request, tag="whole"), tmp_path / "whole")
+    folder = tmp_path / "killed"
+    folder.mkdir()
+    write_json(folder / REQUEST, vars(request))
+    command = [sys.executable, "-m", "studio.training", str(folder)]
+    environment = {**os.environ, "LATENT_STUDIO_HOME": str(home), "OMP_NUM_THREADS": "1"}
+    with (folder / "log.txt").open("w") as log:
+        child = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+        deadline = time.monotonic() + 120
+        while not (folder / "state.json").is_file() and time.monotonic() < deadline:
+            assert child.poll() is None, (folder / "log.txt").read_text()
+            time.sleep(0.005)
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+    assert status(folder)["state"] == "running"
+    assert json.loads((folder / "state.json").read_text())["step"] < request.steps
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert status(folder)["state"] == "succeeded"
+    assert same(state(tmp_path / "whole"), state(folder))
+    made = paths.user_checkpoints() / request.name
+    assert (made / MODEL).read_bytes() == (whole / MODEL).read_bytes()
+    assert [line["step"] for line in progress(folder)] == list(range(1, 41))
