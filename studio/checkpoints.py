@@ -46,6 +46,8 @@ class Card:
         training: Batch size, minutes, device and other facts of the run.
         metrics: Measured numbers, by name.
         command: The command that repeats the measurement.
+        support: 16 rows of 16 numbers in [0, 1]: how strongly a swap changes each place of the
+            crop on average over held-out pairs; empty where it was not measured.
         hashes: SHA-256 by tensor file.
         format: Of the folder's layout.
     """
@@ -62,6 +64,7 @@ class Card:
     training: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=dict)
     command: str = ""
+    support: list[list[float]] = field(default_factory=list)
     hashes: dict[str, str] = field(default_factory=dict)
     format: int = FORMAT
 

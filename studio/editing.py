@@ -278,7 +278,8 @@ def replay(models: ModelCache, recipe: Recipe, subjects: Mapping[str, Subject]) 
     for step in recipe.steps:
         plain, edited = perform(models, step, pixels, subjects)
         decoded = images.to_pictures(edited.cpu())[0]
-        compositor = Compositor(pixels, receiver.alignment, plain.shape[-1])
+        support = models.get(step.checkpoint).card.support
+        compositor = Compositor(pixels, receiver.alignment, plain.shape[-1], support)
         pixels = compositor.apply(plain[0].cpu(), edited[0].cpu())
     text = dict(recipe.to_text())
     if recipe.output == "model" and decoded is not None:

@@ -11,6 +11,7 @@ Per pixel the result is ``photo * (1 + gain) + offset`` with gain and offset fou
 enlarged; both are exactly 0 where the edit does nothing, so those pixels stay what they are.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,6 +51,8 @@ _CHANGED = (0.12, 0.35)
 _MOST_GAIN = 0.3
 # The coefficients are smoothly enlarged by this factor before the linear warp.
 _SMOOTH_FACTOR = 4
+# A place counts from this share of the strongest place's usual change, and fully from that.
+_SUPPORTED = (0.08, 0.25)
 _STRIP_ROWS = 256
 _LEVELS = 127.5
 
@@ -79,26 +82,40 @@ class Compositor:
         pixels: (H, W, 3) uint8, the photograph; kept, not copied, never changed.
         alignment: The crop that was encoded.
         size: Side of the reconstructions, pixels.
+        support: Rows of how strongly edits of this kind change each place of the crop on average,
+            1 at the strongest place; elsewhere a change is the model's error and is left out.
+            Empty where that is not known.
 
     Raises:
         FaceError: The crop lies outside the photograph.
     """
 
-    def __init__(self, pixels: Picture, alignment: Alignment, size: int) -> None:
+    def __init__(
+        self,
+        pixels: Picture,
+        alignment: Alignment,
+        size: int,
+        support: Sequence[Sequence[float]] = (),
+    ) -> None:
         self._pixels = pixels
         self._size = size
         self._to_photo = invert(alignment.matrix(size))
         self._small_photo = _unit(crop(pixels, alignment, size))
-        self._fade = _border_fade(size)
+        self._fade = _border_fade(size) * _support_weight(support, size)
 
     @classmethod
     def preview(
-        cls, pixels: Picture, alignment: Alignment, size: int, longest: int = PREVIEW_SIDE
+        cls,
+        pixels: Picture,
+        alignment: Alignment,
+        size: int,
+        longest: int = PREVIEW_SIDE,
+        support: Sequence[Sequence[float]] = (),
     ) -> "Compositor":
         """Build one for the photograph reduced to ``longest`` pixels on its longest side."""
         reduced = fit(pixels, longest)
         factor = max(reduced.shape[:2]) / max(pixels.shape[:2])
-        return cls(reduced, alignment.scaled(factor), size)
+        return cls(reduced, alignment.scaled(factor), size, support)
 
     def apply(self, plain: Crop, edited: Crop) -> Picture:
         """Return the photograph with the edit in it, a new (H, W, 3) uint8 array.
@@ -208,6 +225,15 @@ def _border_fade(size: int) -> Floats:
     from_border = (np.minimum(steps, size - 1 - steps) / size).astype(np.float32)
     smooth = _smooth_step(from_border, 0, _BORDER_FADE)
     return smooth[:, None] * smooth[None, :]
+
+
+def _support_weight(support: Sequence[Sequence[float]], size: int) -> Floats:
+    """Return the (S, S) weight of the places that edits of a kind usually change."""
+    if not len(support):
+        return np.ones((size, size), np.float32)
+    weight = _smooth_step(np.array(support, np.float32), *_SUPPORTED)
+    enlarged = cv2.resize(weight, (size, size), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(enlarged, np.float32)
 
 
 def _meant(difference: Floats, size: int) -> tuple[Floats, Floats]:

@@ -11,22 +11,46 @@ from PIL import Image
 
 from studio.errors import ConfigError
 from studio.images import read_photo
+from studio.methods import METHODS
 from studio.render import heads
-from studio.reproduce import TABLES, ReproduceOptions, experiments, figures, lighting, unseen
+from studio.reproduce import (
+    TABLES,
+    ReproduceOptions,
+    experiments,
+    figures,
+    lighting,
+    scenes,
+    unseen,
+)
 
 TINY = {"width": 4, "critic_width": 4}
+PICTURES, PAIRS = 24, 3
+
+
+@pytest.fixture(scope="session")
+def training_pictures(tmp_path_factory):
+    return scenes.training_set(tmp_path_factory.mktemp("rendered") / "heads", PICTURES, 16)
+
+
+@pytest.fixture(scope="session")
+def pairs():
+    return scenes.make_scenes(PAIRS, 16)
 
 
 @pytest.fixture
-def options(tmp_path, models, monkeypatch):
-    """Return a function that builds options for tables of two steps and six pairs."""
-    monkeypatch.setattr(experiments, "PAIRS", 6)
+def options(tmp_path, models, monkeypatch, training_pictures, pairs):
+    """Return a function that builds options for tables of two steps and three pairs."""
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / f"heads-16-{PICTURES}").symlink_to(training_pictures)
+    monkeypatch.setattr(experiments, "MOST_PICTURES", PICTURES)
+    monkeypatch.setattr(experiments, "PAIRS", PAIRS)
+    monkeypatch.setattr(scenes, "make_scenes", lambda count, size: pairs)
     monkeypatch.setattr(experiments, "SMALL", TINY)
     monkeypatch.setattr(experiments, "HINGE", {"recipe": "hinge", **TINY})
     monkeypatch.setattr(experiments, "PLAIN", experiments.Variant("plain", "GeneGAN"))
     monkeypatch.setattr(lighting, "FIELDS", {"recipe": "hinge", **TINY, "flip": False})
     monkeypatch.setattr(lighting, "PAIRS", 2)
-    monkeypatch.setattr(figures, "SIDE", 3)
+    monkeypatch.setattr(figures, "SIDE", 2)
     told = []
 
     def build(data=None, seeds=1):
@@ -94,10 +118,9 @@ def test_the_cycle_compares_with_the_rival(options):
     assert (options().output / "checkpoints" / "cyclic.cyclic-16-2-seed0").is_dir()
 
 
-def test_a_perfect_model_has_perfect_numbers(options, monkeypatch):
-    shown = experiments.scenes.make_scenes(6, 16)
+def test_a_perfect_model_has_perfect_numbers(monkeypatch, pairs):
     monkeypatch.setattr(experiments, "_decode", lambda model, originals: originals)
-    monkeypatch.setattr(experiments, "_swap", lambda model, receivers, donors: shown.truth)
+    monkeypatch.setattr(experiments, "_swap", lambda model, receivers, donors: pairs.truth)
 
     class Cache:
         def get(self, name):
@@ -105,7 +128,7 @@ def test_a_perfect_model_has_perfect_numbers(options, monkeypatch):
 
         model = None
 
-    numbers, _ = experiments._measure_swap(Cache(), "x", shown)
+    numbers, _ = experiments._measure_swap(Cache(), "x", pairs)
     assert numbers["reconstruction_l1"] == numbers["swap_eye_error"] == 0
     assert numbers["swap_kind_accuracy"] == numbers["reconstruction_kind_accuracy"] == 1
 
@@ -114,7 +137,7 @@ def test_the_matrix_of_rendered_heads(options, make_checkpoint):
     name = make_checkpoint(tag="heads-eyeglasses")
     make_checkpoint(tag="eyeglasses")
     rows = check(options, "genegan-matrix", TABLES["genegan-matrix"](options()))
-    assert len(rows) == 9
+    assert len(rows) == 4
     assert {row["checkpoint"] for row in rows} == {name}
     assert min(row["change_in_levels"] for row in rows) > 0
 
@@ -123,8 +146,8 @@ def test_the_matrix_of_a_data_set_uses_the_other_checkpoints(options, make_check
     make_checkpoint(tag="heads-eyeglasses")
     name = make_checkpoint(tag="eyeglasses")
     folder = tmp_path / "set"
-    # Too few for 3 held-out pictures of each kind is a plain sentence.
-    heads.write_set(folder, 12, 32, seed=0)
+    # Too few held-out pictures of a kind is a plain sentence.
+    heads.write_set(folder, 8, 16, seed=0, fixed={"hat": False})
     with pytest.raises(Exception, match="held-out pictures with or without Eyeglasses"):
         TABLES["genegan-matrix"](options(folder))
     text = (folder / "attributes.csv").read_text().splitlines()
@@ -168,19 +191,13 @@ def yale(path):
 
 
 def test_light_is_swapped_on_renders_and_on_yales_faces(options, make_checkpoint, tmp_path):
-    entry = {"config": {**experiments_config(), "attribute": "Side_Light"}}
-    name = make_checkpoint(tag="heads-light", **entry)
+    config = {**METHODS["genegan"].tiny.to_dict(), "attribute": "Side_Light"}
+    name = make_checkpoint(tag="heads-light", config=config)
     location = yale(tmp_path / "extended_yale_b.zip")
     rows = check(options, "genegan-light", TABLES["genegan-light"](options(location)))
     assert [row["checkpoint"] for row in rows] == [name, "genegan.yale-light-16-2"]
     # Leaving the light as it is gives the same truth a score of its own.
     assert all(np.isfinite(row["unswapped_psnr"]) for row in rows)
-
-
-def experiments_config():
-    from studio.methods import METHODS
-
-    return METHODS["genegan"].tiny.to_dict()
 
 
 def test_light_refuses_another_data_set(options, heads_folder):
@@ -191,7 +208,7 @@ def test_light_refuses_another_data_set(options, heads_folder):
 def write_photographs(folder):
     """Write London's, Yale's and everyday layouts with rendered heads."""
     crowd = heads.sample_heads(4, 5, fixed={"hat": False})
-    pictures = heads.render(crowd, 128).add(1).mul(127.5).to(int).permute(0, 2, 3, 1)
+    pictures = heads.render(crowd, 32).add(1).mul(127.5).to(int).permute(0, 2, 3, 1)
     contents = []
     for picture in pictures:
         buffer = io.BytesIO()
@@ -220,7 +237,7 @@ def write_photographs(folder):
 
 
 def test_unseen_photographs_are_found_and_swapped(options, make_checkpoint, tmp_path, monkeypatch):
-    whole = [unseen.Alignment.whole(128, 128)]
+    whole = [unseen.Alignment.whole(32, 32)]
 
     class Found:
         alignment = whole[0]
