@@ -194,15 +194,11 @@ def _add_train(verbs: Verbs) -> None:
         parser.add_argument(f"--{name}", type=int)
     parser.add_argument("--precision", choices=("auto", "fp32", "bf16"))
     parser.add_argument("--terms", help="under which terms the data may be used")
-    _add_fields(parser)
-    parser.add_argument("--output", type=Path, help="folder that gets the checkpoint")
-    parser.add_argument("--run", type=Path, dest="folder", help="run folder, to continue in")
-
-
-def _add_fields(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--set", action="append", type=_field, default=[], metavar="FIELD=VALUE", dest="fields"
     )
+    parser.add_argument("--output", type=Path, help="folder that gets the checkpoint")
+    parser.add_argument("--run", type=Path, dest="folder", help="run folder, to continue in")
 
 
 def _add_evaluate(verbs: Verbs) -> None:
@@ -238,7 +234,10 @@ def _add_reproduce(verbs: Verbs) -> None:
     parser = _add(verbs, "reproduce", reproduce, "Make a paper's table or figure.")
     parser.add_argument("table", nargs="?", help="without one, the tables are listed")
     parser.add_argument("--output", type=Path, help="folder for the results")
-    _add_fields(parser)
+    parser.add_argument("--data", type=Path, help="the data set or photographs that it needs")
+    parser.add_argument("--steps", type=int, help="of each training run")
+    parser.add_argument("--seeds", type=int, default=1, help="repetitions of each training run")
+    parser.add_argument("--size", type=int, default=64)
 
 
 def _box(text: str) -> tuple[float, float, float, float]:
@@ -497,7 +496,8 @@ def evaluate(options: argparse.Namespace) -> Outcome:
         )
         values["samples"] = [str(file) for file in files]
     if options.write:
-        evaluation.write_card(models.store, options.model, numbers, _repeatable(options))
+        support = evaluation.measure_support(models, options.model, data)
+        evaluation.write_card(models.store, options.model, numbers, _repeatable(options), support)
     lines = [f"{name:32} {value:.5g}" for name, value in numbers.items()]
     return Outcome(values, "\n".join(lines))
 
@@ -548,7 +548,7 @@ def split_data(options: argparse.Namespace) -> Outcome:
 
 def reproduce(options: argparse.Namespace) -> Outcome:
     """Run one of the tables, or list them."""
-    from studio.reproduce import TABLES
+    from studio.reproduce import TABLES, ReproduceOptions
 
     if options.table is None:
         return Outcome({"tables": sorted(TABLES)}, "\n".join(sorted(TABLES)))
@@ -556,6 +556,13 @@ def reproduce(options: argparse.Namespace) -> Outcome:
         raise ConfigError(f"There is no table {options.table!r}; there are {', '.join(TABLES)}.")
     if options.output is None:
         raise ConfigError("reproduce needs --output, the folder for the results.")
-    options.output.mkdir(parents=True, exist_ok=True)
-    TABLES[options.table](options.output, **dict(options.fields))
-    return Outcome({"output": str(options.output)}, f"Wrote {options.output}.")
+    settings = ReproduceOptions(
+        output=options.output,
+        data=options.data,
+        models=open_models(options.device),
+        steps=options.steps,
+        seeds=options.seeds,
+        size=options.size,
+        report=say,
+    )
+    return Outcome(TABLES[options.table](settings), f"Wrote the results to {options.output}.")

@@ -5,6 +5,7 @@ from PIL import Image
 from studio import bulk
 from studio.bulk import Reader, pair_up
 from studio.errors import ConfigError, FaceError, ImageError
+from studio.images import read_photo
 
 
 def write(path, seed=0, size=(40, 40)):
@@ -67,7 +68,9 @@ def test_a_single_result_may_name_its_file(tmp_path):
     assert pair_up(one, [one], every=False, output=tmp_path / "x.png")[0].output.name == "x.png"
 
 
-def test_reader_says_what_is_wrong_with_which_picture(tmp_path):
+def test_reader_says_what_is_wrong_with_which_picture(tmp_path, monkeypatch):
+    tried = []
+    monkeypatch.setattr(bulk, "read_photo", lambda path: tried.append(path) or read_photo(path))
     noise = write(tmp_path / "noise.png", size=(64, 64))
     broken = tmp_path / "broken.jpg"
     broken.write_bytes(b"\xff\xd8\xff not much of a JPEG")
@@ -77,6 +80,8 @@ def test_reader_says_what_is_wrong_with_which_picture(tmp_path):
             reader.read(noise)
         with pytest.raises(ImageError, match=r"broken\.jpg"):
             reader.read(broken)
+    # Each picture is tried once, however many pairs it is in.
+    assert tried == [noise, broken]
     # A crop that the person gives needs no face to be found.
     given = Reader(None, aligned=False, note=lambda sentence: None).read(noise, (8, 16, 32, 0))
     assert given.alignment.box() == (8, 16, 40, 48)

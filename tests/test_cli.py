@@ -1,4 +1,5 @@
 import json
+import shutil
 import subprocess
 import sys
 import types
@@ -271,6 +272,19 @@ def test_evaluate_writes_the_card(run, make_checkpoint, heads_folder, tmp_path):
     status, _, err = run(*base, "--part", "validation", "--write")
     assert status == 2
     assert "--part test" in err
+    swapper = make_checkpoint()
+    split = tmp_path / "split"
+    shutil.copytree(heads_folder, split)
+    table = (split / "attributes.csv").read_text().splitlines()
+    assert table[0].startswith("file,partition,")
+    rows = [row.split(",", 2) for row in table[1:]]
+    thirds = [f"{name},{number % 3},{rest}" for number, (name, _, rest) in enumerate(rows)]
+    (split / "attributes.csv").write_text("\n".join([table[0], *thirds]) + "\n")
+    arguments = ["evaluate", "--model", swapper, "--data", split, "--pairs", 2]
+    assert run(*arguments, "--write")[0] == 0
+    card = CheckpointStore().card(swapper)
+    assert {"psnr", "kind_accuracy", "object_norm_threshold"} <= set(card.metrics)
+    assert np.array(card.support).shape == (16, 16)
     status, _, err = run(*base, "--samples", tmp_path)
     assert status == 2
     assert "cannot swap" in err
@@ -299,19 +313,27 @@ def test_data_verbs(run, tmp_path):
 
 
 def test_reproduce_runs_a_table(run, monkeypatch, tmp_path):
-    asked = {}
-    fake = types.SimpleNamespace(
-        TABLES={"figure": lambda output, **options: asked.update(options, output=output)}
-    )
-    monkeypatch.setitem(sys.modules, "studio.reproduce", fake)
+    asked = []
+
+    def figure(options):
+        options.report("Working.")
+        asked.append(options)
+        return {"table": "figure"}
+
+    monkeypatch.setattr("studio.reproduce.TABLES", {"figure": figure})
     assert run("reproduce")[:2] == (0, "figure\n")
     out = tmp_path / "out"
-    assert run("reproduce", "figure", "--output", out, "--set", "steps=5")[0] == 0
-    assert asked == {"output": out, "steps": "5"}
-    assert out.is_dir()
+    arguments = ["--output", out, "--steps", 5, "--seeds", 2, "--data", tmp_path, "--json"]
+    status, said, err = run("reproduce", "figure", *arguments)
+    assert (status, json.loads(said), err) == (0, {"table": "figure"}, "Working.\n")
+    (options,) = asked
+    assert (options.output, options.data, options.steps, options.seeds) == (out, tmp_path, 5, 2)
     status, _, err = run("reproduce", "table", "--output", out)
     assert status == 2
     assert "figure" in err
+    status, _, err = run("reproduce", "figure")
+    assert status == 2
+    assert "--output" in err
 
 
 def test_serve_passes_its_options_on(run, monkeypatch):

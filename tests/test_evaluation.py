@@ -13,6 +13,7 @@ from studio.data.folder import open_set
 from studio.errors import ConfigError, DataError, UnsupportedError
 from studio.evaluation import instruments, sheets, swaps, truth
 from studio.evaluation.bench import Bench, held_out, read
+from studio.evaluation.support import support_map
 from studio.latents import Latents
 from studio.methods.base import Evaluator, LatentModel
 from studio.render import heads
@@ -131,6 +132,14 @@ def test_reconstruction_and_verdict_numbers(marked):
     numbers = evaluation.reconstruction_numbers(bench, marked.part("test"))
     assert numbers["psnr"] == pytest.approx(20 * np.log10(8), abs=1e-3)
     assert 0 < numbers["ssim"] < 1
+
+
+def test_support_is_where_swaps_change_pictures(marked):
+    support = np.array(support_map(bench_of(Marker()), marked.part("test"), "Mark"))
+    assert support.shape == (16, 16)
+    assert support.max() == 1.0
+    assert (support[:4] > 0.8).all()
+    assert (support[4:] == 0).all()
 
 
 def test_pairs_use_every_picture_about_equally_often():
@@ -299,8 +308,9 @@ def test_says_what_does_not_fit(make_checkpoint, models, photographs):
 def test_a_card_keeps_what_it_has_and_gets_what_is_finite(make_checkpoint, models):
     name = make_checkpoint(metrics={"psnr": 1.0, "other": 2.0})
     numbers = {"psnr": 27.123456789, "swap_success": float("nan")}
-    evaluation.write_card(models.store, name, numbers, "latent-studio evaluate")
+    evaluation.write_card(models.store, name, numbers, "latent-studio evaluate", [[0.5]])
     card = models.store.card(name)
+    assert card.support == [[0.5]]
     assert card.metrics == {"psnr": 27.123, "other": 2.0}
     assert card.command == "latent-studio evaluate"
     models.get(name)  # the hashes still fit

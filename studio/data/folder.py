@@ -5,6 +5,7 @@ import hashlib
 import io
 import uuid
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -105,26 +106,30 @@ class ZipSource:
         """Return one file's bytes.
 
         Raises:
-            DataError: There is no such file in the zip.
+            DataError: There is no such file in the zip, or it is damaged.
         """
         with self._open() as archive:
-            try:
-                return archive.read(name)
-            except KeyError as error:
-                raise DataError(f"{self.path.name} has no file {name}.") from error
+            return self._member(archive, name)
 
     def read_all(self, names: Sequence[str]) -> Iterator[bytes]:
         """Yield the bytes of many files, with the zip opened once.
 
         Raises:
-            DataError: A file is missing.
+            DataError: A file is missing or damaged.
         """
         with self._open() as archive:
             for name in names:
-                try:
-                    yield archive.read(name)
-                except KeyError as error:
-                    raise DataError(f"{self.path.name} has no file {name}.") from error
+                yield self._member(archive, name)
+
+    def _member(self, archive: zipfile.ZipFile, name: str) -> bytes:
+        try:
+            return archive.read(name)
+        except KeyError as error:
+            raise DataError(f"{self.path.name} has no file {name}.") from error
+        except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError) as error:
+            raise DataError(
+                f"{name} in {self.path.name} is damaged or encrypted ({error}); pack it again."
+            ) from error
 
     def fingerprint(self) -> str:
         """Describe the zip's size and time of change."""
@@ -235,11 +240,19 @@ class DataSet:
             partial.replace(file)
         return np.load(file, mmap_mode="r")
 
-    def _decode_all(self, size: int) -> NDArray[np.uint8]:
+    def contents(self) -> Iterator[bytes]:
+        """Yield the bytes of every file, in order.
+
+        Raises:
+            DataError: A file is missing, or damaged inside its zip.
+        """
+        # Opening a zip reads its whole directory, so it is opened once.
         if isinstance(self.source, ZipSource):
-            contents: Iterator[bytes] = self.source.read_all(self.files)
-        else:
-            contents = (self.source.read(name) for name in self.files)
+            return self.source.read_all(self.files)
+        return (self.source.read(name) for name in self.files)
+
+    def _decode_all(self, size: int) -> NDArray[np.uint8]:
+        contents = self.contents()
         pictures = np.empty((len(self), size, size, 3), np.uint8)
         with ThreadPoolExecutor() as pool:
             decoded = pool.map(self._decode_one, self.files, contents, repeat(size))

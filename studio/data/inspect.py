@@ -165,13 +165,12 @@ def _picture_problems(data: DataSet) -> Mapping[str, str]:
     """Decode every picture; name those that are corrupt, tiny or there twice."""
     problems: dict[str, str] = {}
     first: dict[bytes, str] = {}
-    for name in dict.fromkeys(data.files):
-        content = data.source.read(name)
+    for name, content in zip(data.files, data.contents(), strict=True):
         reason = _damage(content)
         digest = hashlib.sha256(content).digest()
         if reason:
             problems[name] = reason
-        elif digest in first:
+        elif first.get(digest, name) != name:
             problems[name] = f"It is the same picture as {first[digest]}."
         first.setdefault(digest, name)
     return problems

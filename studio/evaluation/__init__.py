@@ -11,6 +11,7 @@ from studio.errors import ConfigError, UnsupportedError
 from studio.evaluation import swaps, truth
 from studio.evaluation.bench import Bench, held_out, reconstruction_numbers
 from studio.evaluation.instruments import instrument_numbers
+from studio.evaluation.support import support_map
 from studio.methods.base import Evaluator, LatentModel
 
 PARTS = ("validation", "test")
@@ -80,8 +81,30 @@ def _fidelity(
     return swaps.fidelity_numbers(bench, features, size, data, attribute, count=pairs, seed=seed)
 
 
+@torch.inference_mode()
+def measure_support(models: ModelCache, checkpoint: str, data: DataSet) -> list[list[float]]:
+    """Measure on the validation part where a checkpoint's swaps change pictures.
+
+    Returns:
+        16 rows of 16 numbers for the card; empty for a checkpoint that does not swap.
+
+    Raises:
+        DataError: The data does not know the attribute, or all pictures are alike in it.
+    """
+    loaded = models.get(checkpoint)
+    if not isinstance(loaded.model, LatentModel) or not loaded.model.swap_part:
+        return []
+    bench = Bench(loaded.model, loaded.card.spec.size, models.device)
+    validation = held_out(data, "validation")
+    return support_map(bench, validation, swaps.attribute_of(loaded.model))
+
+
 def write_card(
-    store: CheckpointStore, checkpoint: str, numbers: dict[str, float], command: str
+    store: CheckpointStore,
+    checkpoint: str,
+    numbers: dict[str, float],
+    command: str,
+    support: list[list[float]],
 ) -> Card:
     """Put measured numbers into a checkpoint's card, beside those it has.
 
@@ -91,6 +114,7 @@ def write_card(
         numbers: By name; rounded to five digits, and left out where they are not finite, which
             JSON cannot say.
         command: What repeats the measurement.
+        support: From :func:`measure_support`.
 
     Returns:
         The new card.
@@ -101,6 +125,6 @@ def write_card(
     folder = store.folder(checkpoint)
     card = Card.read(folder)
     finite = {name: float(f"{v:.5g}") for name, v in numbers.items() if math.isfinite(v)}
-    card = replace(card, metrics={**card.metrics, **finite}, command=command)
+    card = replace(card, metrics={**card.metrics, **finite}, command=command, support=support)
     card.write(folder)
     return card

@@ -24,6 +24,7 @@ Departures from the paper:
     the object also reproduces itself through its own, nearly vanished, object part;
     the critics also judge some reproductions (``judged_reproductions``), because L1 alone leaves a
     ghost of the object where there is none;
+    crossbreeds are kept close to their parents' reproductions (``locality_weight``);
     the critics see real pictures of the wrong kind as fakes, too (``mismatch_weight``; Reed et al.
     2016), so that a realistic crossbreed without the object does not pass.
 """
@@ -76,6 +77,7 @@ RECIPES: dict[str, dict[str, Any]] = {
         "adversarial_weight": 0.3,
         "parallelogram_weight": 0.8,
         "relative_nulling": True,
+        "locality_weight": 1.0,
         "mismatch_weight": 0.5,
         "judged_reproductions": 0.375,
         "own_epsilon": 0.5,
@@ -103,6 +105,8 @@ class GeneGANConfig(Config):
         relative_nulling: Measure |ε| in units of |u|. The plain norm also falls when the encoder
             merely shrinks both, which its batch norm does within a thousand steps.
         parallelogram_weight: Of Eq. 5; 0 where objects are not spatially aligned.
+        locality_weight: Of how much a crossbreed differs from its parent's reproduction: what is
+            not the object stays. 0 where an edit changes the whole picture, as light does.
         mismatch_weight: Of real pictures of the wrong kind among a critic's fakes.
         judged_reproductions: Share of the critics' fakes that are reproductions, not crossbreeds.
             L1 alone is content with a faint ghost of the object where there is none.
@@ -130,6 +134,7 @@ class GeneGANConfig(Config):
     nulling_weight: float = 1.0
     relative_nulling: bool = False
     parallelogram_weight: float = 1.275
+    locality_weight: float = 0.0
     mismatch_weight: float = 0.0
     judged_reproductions: float = 0.0
     own_epsilon: float = 0.0
@@ -313,7 +318,7 @@ class GeneGANObjective(Objective):
         return Update("critics", sum(terms.values(), torch.zeros(())), _detached(terms))
 
     def _generator_update(self, children: Children) -> Update:
-        """Weigh the four losses of the generator (Eq. 3)."""
+        """Weigh the losses of the generator (Eq. 3)."""
         config = self.config
         fake_showing, fake_plain = self._judged(children)
         terms = {
@@ -323,12 +328,14 @@ class GeneGANObjective(Objective):
             + self.adversarial.generator(self.critic_without(fake_plain)),
             "nulling": self._nulling(children),
             "parallelogram": parallelogram(children),
+            "locality": locality(children),
         }
         weights = {
             "reconstruction": config.reconstruction_weight,
             "adversarial": config.adversarial_weight,
             "nulling": config.nulling_weight,
             "parallelogram": config.parallelogram_weight,
+            "locality": config.locality_weight,
         }
         loss = sum((weights[name] * term for name, term in terms.items()), torch.zeros(()))
         return Update("generator", loss, _detached(terms))
@@ -359,6 +366,12 @@ def parallelogram(children: Children) -> Tensor:
     """Ask that what leaves A is what arrives on B, pixel by pixel (Eq. 5)."""
     parents = children.parent_with + children.parent_without
     return F.l1_loss(parents, children.a0 + children.bu)
+
+
+def locality(children: Children) -> Tensor:
+    """Measure what a crossbreed changes; reproductions are the yardstick and do not move."""
+    added = F.l1_loss(children.bu, children.b0.detach())
+    return added + F.l1_loss(children.a0, children.au.detach())
 
 
 def _detached(terms: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -1,8 +1,15 @@
 """What the page's tests share: a context over tiny checkpoints, and uploaded pictures."""
 
+import gc
+import os
+import socket
+import subprocess
+import sys
+import warnings
+
 import pytest
 
-from studio import images
+from studio import images, paths
 from studio.render.heads import Head, render
 from studio.ui import page
 from studio.ui.context import Context
@@ -46,16 +53,39 @@ def upload(upload_folder):
 
 
 @pytest.fixture
-def serve(context, upload_folder, monkeypatch):
-    """Return a function that serves the page on the loopback address and gives its URL."""
-    monkeypatch.setenv("GRADIO_ANALYTICS_ENABLED", "False")
-    served = []
+def blocks(context):
+    """Return the page, not served."""
+    with warnings.catch_warnings():
+        # Building a page makes event loops that Gradio leaves to the garbage collector.
+        warnings.simplefilter("ignore", ResourceWarning)
+        yield page.build(context)
+        gc.collect()
 
-    def start(**options):
-        blocks = page.serve(block=False, **options)
-        served.append(blocks)
-        return blocks.local_url.rstrip("/")
+
+@pytest.fixture
+def serve(context, home, upload_folder):
+    """Return a function that serves the page as a process on loopback and gives its URL."""
+    running = []
+
+    def start(*arguments):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        command = [sys.executable, "app.py", "--port", str(port), "--device", "cpu", *arguments]
+        environment = {**os.environ, "GRADIO_ANALYTICS_ENABLED": "False"}
+        running.append(
+            subprocess.Popen(
+                command, cwd=paths.REPOSITORY, env=environment, stdout=subprocess.PIPE, text=True
+            )
+        )
+        # The address is printed once the page answers.
+        for line in running[-1].stdout:
+            if "Running on local URL" in line:
+                return line.split()[-1].rstrip("/")
+        raise RuntimeError("The page did not start.")
 
     yield start
-    for blocks in served:
-        blocks.close()
+    for process in running:
+        process.terminate()
+        process.wait()
+        process.stdout.close()

@@ -1,0 +1,180 @@
+"""The page in a real browser, on the loopback address."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from studio import images
+
+CHROMIUM = Path("/usr/bin/chromium")
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+PAINTED = ".ls-stage[data-painted]"
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not CHROMIUM.exists(), reason="there is no Chromium at /usr/bin/chromium"),
+]
+
+
+@pytest.fixture
+def browser():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def visit(browser, serve):
+    """Return a function that opens the page as one more visitor."""
+    url = serve()
+    faults = []
+
+    def open_page(**options):
+        visitor = browser.new_context(**options).new_page()
+        visitor.set_default_timeout(60_000)
+        visitor.on("pageerror", lambda error: faults.append(str(error)))
+        visitor.on(
+            "request",
+            lambda request: (
+                None
+                if request.url.startswith((url, "data:", "blob:"))
+                else faults.append(request.url)
+            ),
+        )
+        visitor.goto(url)
+        visitor.wait_for_selector(PAINTED)
+        return visitor
+
+    yield open_page
+    assert faults == []
+
+
+def painted(visitor, strength):
+    visitor.wait_for_selector(f'.ls-stage[data-painted="{strength}"]')
+
+
+def put(visitor, role, file):
+    """Choose a file for a role and declare it a crop."""
+    place = f"#drop-{role}"
+    before = visitor.locator(f"{place} .ls-photo img").get_attribute("src")
+    visitor.set_input_files(f"{place} .ls-file", file)
+    visitor.wait_for_function(
+        "([place, before]) => document.querySelector(`${place} .ls-photo img`).src !== before",
+        arg=[place, before],
+    )
+    visitor.locator(f"{place} .ls-adjust summary").click()
+    visitor.locator(f"{place} .ls-whole").click()
+    visitor.wait_for_selector(f'{place} .ls-drop:not([data-doubtful="true"])')
+
+
+def test_dragging_and_arrow_keys_move_the_picture(visit):
+    visitor = visit()
+    slider = visitor.locator("#strength input[type=range]")
+    box = slider.bounding_box()
+    middle = box["y"] + box["height"] / 2
+    visitor.mouse.move(box["x"] + box["width"] * 2 / 3, middle)
+    visitor.mouse.down()
+    drawn = lambda: visitor.evaluate(  # noqa: E731
+        "document.querySelector('.ls-stage canvas').toDataURL()"
+    )
+    first = drawn()
+    visitor.mouse.move(box["x"] + box["width"] * 0.9, middle, steps=8)
+    visitor.wait_for_function("Number(document.querySelector('.ls-stage').dataset.painted) > 1.5")
+    assert drawn() != first
+    visitor.mouse.up()
+    slider.focus()
+    value = float(slider.input_value())
+    slider.press("ArrowLeft")
+    painted(visitor, f"{value - 0.01:.2f}")
+    visitor.get_by_role("button", name="Undo").click()
+    painted(visitor, "1.00")
+
+
+def test_bad_file_is_one_sentence_and_nothing_is_lost(visit, tmp_path):
+    visitor = visit()
+    source = visitor.locator("#drop-receiver .ls-photo img").get_attribute("src")
+    bad = tmp_path / "bad.jpg"
+    bad.write_bytes(b"this is no picture")
+    visitor.set_input_files("#drop-receiver .ls-file", bad)
+    visitor.get_by_text("not a picture that can be read").wait_for()
+    visitor.wait_for_selector("#drop-receiver .ls-drop:not([data-busy])")
+    assert visitor.locator("#drop-receiver .ls-photo img").get_attribute("src") == source
+    visitor.locator("#strip button").nth(2).click()
+    visitor.get_by_text("A without eyeglasses").nth(1).wait_for()
+
+
+def test_saved_file_restores_the_page_of_another_visit(visit, tmp_path, heads_pictures):
+    files = []
+    for name, picture in zip(("anna", "ben"), heads_pictures, strict=False):
+        files.append(tmp_path / f"{name}.png")
+        files[-1].write_bytes(images.encode_png(picture))
+    visitor = visit(accept_downloads=True)
+    put(visitor, "receiver", files[0])
+    put(visitor, "donor", files[1])
+    visitor.locator("#strength input[type=number]").fill("0.5")
+    visitor.locator("#strength input[type=number]").press("Enter")
+    painted(visitor, "0.50")
+    with visitor.expect_download() as started:
+        visitor.locator("#save").click()
+    result = tmp_path / started.value.suggested_filename
+    started.value.save_as(result)
+    assert result.name == "anna__ben.png"
+    assert images.read_photo(result).pixels.shape == (96, 96, 3)
+    other = visit()
+    other.set_input_files("#drop-donor .ls-file", result)
+    painted(other, "0.50")
+    assert other.locator("#drop-receiver strong").inner_text() == "Photo A"
+
+
+def test_two_visitors_never_see_each_others_pictures(visit, tmp_path):
+    red, blue = tmp_path / "red.png", tmp_path / "blue.png"
+    for file, colour in ((red, (200, 30, 30)), (blue, (30, 30, 200))):
+        file.write_bytes(images.encode_png(np.full((96, 96, 3), colour, np.uint8)))
+    visitors = [visit(), visit()]
+    for visitor, file in zip(visitors, (red, blue), strict=True):
+        visitor.set_input_files("#drop-receiver .ls-file", file)
+    for visitor in visitors:
+        visitor.get_by_text("Check the crop of Photo A").wait_for()
+    for visitor, channel in zip(visitors, (0, 2), strict=True):
+        colour = visitor.evaluate(
+            """async () => {
+              const picture = document.querySelector("#drop-receiver .ls-photo img");
+              await picture.decode();
+              const canvas = document.createElement("canvas");
+              canvas.width = canvas.height = 1;
+              canvas.getContext("2d").drawImage(picture, 0, 0, 1, 1);
+              return [...canvas.getContext("2d").getImageData(0, 0, 1, 1).data];
+            }"""
+        )
+        assert np.argmax(colour[:3]) == channel
+        sources = visitor.evaluate(
+            "[...document.querySelectorAll('.ls-desk img')].map((one) => one.src)"
+        )
+        assert all(source.startswith("data:") for source in sources if source)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_phone_shows_sources_stage_controls_in_one_column(visit, scheme):
+    visitor = visit(viewport={"width": 390, "height": 844}, color_scheme=scheme, has_touch=True)
+    tops = [
+        visitor.locator(zone).bounding_box()["y"]
+        for zone in (".ls-sources", ".ls-middle", ".ls-controls")
+    ]
+    assert tops == sorted(tops)
+    assert visitor.evaluate("document.documentElement.scrollWidth") <= 390
+    visitor.get_by_role("tab", name="Models").click()
+    visitor.wait_for_selector(".ls-model-card")
+    assert visitor.evaluate("document.documentElement.scrollWidth") <= 390
+    visitor.get_by_role("tab", name="Swap").click()
+    assert visitor.locator(PAINTED).is_visible()
