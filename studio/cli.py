@@ -223,6 +223,14 @@ def _add_data(verbs: Verbs) -> None:
     render.add_argument("--size", type=int, default=64)
     render.add_argument("--seed", type=int, default=0)
     render.add_argument("--output", type=Path, required=True)
+    render.add_argument(
+        "--choose",
+        action="append",
+        default=[],
+        type=_factor_values,
+        metavar="FACTOR=VALUE[,VALUE]",
+        help="draw a factor from these values only, such as expression=neutral,smile",
+    )
     check = _add(kinds, "check", check_data, "Check a data set before an hour is spent on it.")
     check.add_argument("data", type=Path, metavar="SET")
     splits = _add(kinds, "splits", split_data, "Write which file is in which partition.")
@@ -238,6 +246,23 @@ def _add_reproduce(verbs: Verbs) -> None:
     parser.add_argument("--steps", type=int, help="of each training run")
     parser.add_argument("--seeds", type=int, default=1, help="repetitions of each training run")
     parser.add_argument("--size", type=int, default=64)
+
+
+def _factor_values(text: str) -> tuple[str, list[object]]:
+    """Read FACTOR=VALUE[,VALUE]; numbers and true/false are told from words."""
+    name, equals, values = text.partition("=")
+    if not (name and equals and values):
+        raise argparse.ArgumentTypeError(f"{text!r} is not FACTOR=VALUE[,VALUE]")
+    return name, [_factor_value(value) for value in values.split(",")]
+
+
+def _factor_value(text: str) -> object:
+    if text in {"true", "false"}:
+        return text == "true"
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 def _box(text: str) -> tuple[float, float, float, float]:
@@ -521,7 +546,14 @@ def render_data(options: argparse.Namespace) -> Outcome:
     def progress(done: int, count: int) -> None:
         say(f"Rendered {done} of {count}.")
 
-    write_set(options.output, options.count, options.size, options.seed, progress=progress)
+    write_set(
+        options.output,
+        options.count,
+        options.size,
+        options.seed,
+        choices=dict(options.choose),
+        progress=progress,
+    )
     values = {"output": str(options.output), "count": options.count}
     return Outcome(values, f"Wrote {options.count} pictures to {options.output}.")
 

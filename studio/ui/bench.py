@@ -53,11 +53,13 @@ class Edit:
         ground: The photograph that it changes.
         plain: (1, 3, S, S) reconstruction.
         edited: The same with the edit.
+        checkpoint: What made it.
     """
 
     ground: Ground
     plain: Tensor
     edited: Tensor
+    checkpoint: str
 
 
 def preview(context: Context, path: str) -> Photo:
@@ -173,7 +175,7 @@ def edit(context: Context, draft: Draft, key: str) -> Edit:
         edited = editing.swap(context.models, draft.checkpoint, own, donor, draft.strength)
     else:
         edited = editing.remove(context.models, draft.checkpoint, own)
-    return Edit(place, own.reconstruction, edited)
+    return Edit(place, own.reconstruction, edited, draft.checkpoint)
 
 
 def blend(context: Context, draft: Draft, places: Sequence[tuple[float, float]]) -> list[Edit]:
@@ -182,15 +184,16 @@ def blend(context: Context, draft: Draft, places: Sequence[tuple[float, float]])
     own = encoded(context, draft.checkpoint, place)
     donors = [donated(context, draft, role) for role in EXEMPLARS]
     mixed = editing.blend(context.models, draft.checkpoint, own, donors, places, draft.strength)
-    return [Edit(place, own.reconstruction, one[None]) for one in mixed]
+    return [Edit(place, own.reconstruction, one[None], draft.checkpoint) for one in mixed]
 
 
 def patch(context: Context, made: Edit) -> Patch:
     """Return what an edit changes in the photograph at screen size."""
     place, size = made.ground, made.plain.shape[-1]
+    support = context.models.get(made.checkpoint).card.support
     compositor = context.memory.get(
-        ("compositor", place.key, size),
-        lambda: Compositor(place.photo.pixels, place.alignment, size),
+        ("compositor", place.key, made.checkpoint),
+        lambda: Compositor(place.photo.pixels, place.alignment, size, support),
         lambda _: _photo_bytes(place.photo),
     )
     changed = compositor.patch(made.plain[0].cpu(), made.edited[0].cpu())
@@ -205,9 +208,11 @@ def patch(context: Context, made: Edit) -> Patch:
 def thumbnail(context: Context, made: Edit, side: int = _THUMB) -> Picture:
     """Return the edited face, cut out of its photograph, as a small square picture."""
     place, size = made.ground, made.plain.shape[-1]
+    support = context.models.get(made.checkpoint).card.support
+    whole = Alignment.whole(side, side)
     compositor = context.memory.get(
-        ("thumbnail", place.key, size, side),
-        lambda: Compositor(face_crop(place, side), Alignment.whole(side, side), size),
+        ("thumbnail", place.key, made.checkpoint, side),
+        lambda: Compositor(face_crop(place, side), whole, size, support),
         lambda _: 4 * side * side,
     )
     return compositor.apply(made.plain[0].cpu(), made.edited[0].cpu())

@@ -125,9 +125,7 @@ def test_a_state_of_another_network_is_refused(request_, tmp_path):
         run(wider, folder)
 
 
-def test_fine_tuning_starts_from_the_parents_average_and_critics(
-    request_, tmp_path, monkeypatch
-):
+def test_fine_tuning_starts_from_the_parents_average_and_critics(request_, tmp_path, monkeypatch):
     parent = run(request_, tmp_path / "run")
     child = replace(request_, tag="child", parent="genegan.test", steps=1, seed=5)
     seen = {}
