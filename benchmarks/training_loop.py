@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
-OBJECT_SHARE = 0.25
+OBJECT_SHARE, REPRODUCTIONS = 0.25, 0.375
 
 
 def main() -> None:
@@ -201,10 +201,18 @@ class PlainGeneGAN:
         own = epsilon * (torch.rand(len(u), 1, 1, 1) < 0.5)
         parts = torch.cat([torch.cat([a, a, b, b]), torch.cat([u, zero, u, own])], dim=1)
         au, a0, bu, b0 = self.decoder(parts).chunk(4)
-        self.train_critics([(showing, bu.detach(), plain), (plain, a0.detach(), showing)])
+        # Some of the critics' fakes are reproductions.
+        crossbreeds = len(bu) - round(len(bu) * REPRODUCTIONS)
+        fakes = [
+            torch.cat([crossed[:crossbreeds], again[crossbreeds:]])
+            for crossed, again in ((bu, au), (a0, b0))
+        ]
+        self.train_critics(
+            [(showing, fakes[0].detach(), plain), (plain, fakes[1].detach(), showing)]
+        )
         self.critics.requires_grad_(False)
-        loss = 4.0 * (F.l1_loss(au, showing) + F.l1_loss(b0, plain))
-        loss = loss - 0.2 * (self.critics[0](bu).mean() + self.critics[1](a0).mean())
+        loss = 6.0 * (F.l1_loss(au, showing) + F.l1_loss(b0, plain))
+        loss = loss - 0.3 * (self.critics[0](fakes[0]).mean() + self.critics[1](fakes[1]).mean())
         loss = loss + epsilon.abs().mean() / u.abs().mean()
         loss = loss + 0.8 * F.l1_loss(showing + plain, a0 + bu)
         self.generator_optimizer.zero_grad()

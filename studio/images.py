@@ -34,6 +34,9 @@ MIN_SIDE = 16
 MAX_ASPECT = 20
 PREVIEW_SIDE = 1600
 
+# A recipe carries pictures, for which Pillow's megabyte per text is too little.
+PngImagePlugin.MAX_TEXT_CHUNK = MAX_BYTES
+
 EXPECTED = "a JPEG, PNG, WebP or HEIC photograph"
 
 # Chunks that repeat EXIF and XMP, where the place of a photograph is written.

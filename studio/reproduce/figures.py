@@ -115,8 +115,8 @@ def pick_images(data: DataSet, attribute: str, count: int, size: int) -> tuple[T
             f"{attribute}; {count} of each are needed."
         )
     # Decoding the few that are shown is quicker than the whole held-out part.
-    first, second = (data.select(index).pictures(size) for index in chosen)
-    return to_images(np.asarray(first)), to_images(np.asarray(second))
+    first, second = (np.array(data.select(index).pictures(size)) for index in chosen)
+    return to_images(first), to_images(second)
 
 
 def encode_all(models: ModelCache, checkpoint: str, originals: Tensor) -> list[Encoded]:

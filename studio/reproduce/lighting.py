@@ -223,4 +223,4 @@ def _yale_pairs(data: DataSet, size: int) -> Pairs:
     if not chosen:
         raise DataError("No two held-out persons of the data set share a light from the side.")
     columns = np.array(chosen[:PAIRS]).T
-    return Pairs(*(to_images(np.asarray(pictures[column])) for column in columns))
+    return Pairs(*(to_images(np.array(pictures[column])) for column in columns))

@@ -196,6 +196,16 @@ def test_a_share_of_reproductions_keeps_its_own_epsilon():
     assert not children.a0[:, 2].any()
 
 
+def test_critics_judge_a_share_of_the_reproductions():
+    children = Children(*(torch.full((8, 3, 16, 16), 10.0**-k) for k in range(8)))
+    showing, plain = objective(judged_reproductions=0.25)._judged(children)
+    # The fields' order is parents, Au, A0, Bu, B0, u and ε.
+    assert showing[:, 0, 0, 0].tolist() == pytest.approx([1e-4] * 6 + [1e-2] * 2)
+    assert plain[:, 0, 0, 0].tolist() == pytest.approx([1e-3] * 6 + [1e-5] * 2)
+    unchanged, _ = objective()._judged(children)
+    assert torch.equal(unchanged, children.bu)
+
+
 def test_clipping_holds_after_every_critic_step():
     game = objective(recipe="wgan-clip", clip=0.01, burst=3, burst_every=10, lr=0.5)
     (stage,) = genegan.stages(game.config, SPEC)

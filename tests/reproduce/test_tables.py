@@ -3,13 +3,14 @@
 import csv
 import io
 import json
+import shutil
 import zipfile
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from studio.errors import ConfigError
+from studio.errors import ConfigError, DataError
 from studio.images import read_photo
 from studio.methods import METHODS
 from studio.render import heads
@@ -142,22 +143,30 @@ def test_the_matrix_of_rendered_heads(options, make_checkpoint):
     assert min(row["change_in_levels"] for row in rows) > 0
 
 
-def test_the_matrix_of_a_data_set_uses_the_other_checkpoints(options, make_checkpoint, tmp_path):
+def test_the_matrix_of_a_data_set_uses_the_other_checkpoints(
+    options, make_checkpoint, heads_folder, tmp_path
+):
     make_checkpoint(tag="heads-eyeglasses")
     name = make_checkpoint(tag="eyeglasses")
-    folder = tmp_path / "set"
-    # Too few held-out pictures of a kind is a plain sentence.
-    heads.write_set(folder, 8, 16, seed=0, fixed={"hat": False})
-    with pytest.raises(Exception, match="held-out pictures with or without Eyeglasses"):
-        TABLES["genegan-matrix"](options(folder))
-    text = (folder / "attributes.csv").read_text().splitlines()
-    place = text[0].split(",").index("partition")
-    held_out = [
-        ",".join([*r[:place], "2", *r[place + 1 :]]) for r in (t.split(",") for t in text[1:])
-    ]
-    (folder / "attributes.csv").write_text("\n".join([text[0], *held_out]))
+    folder = shutil.copytree(heads_folder, tmp_path / "set")
+    with (folder / "attributes.csv").open() as file:
+        table = list(csv.DictReader(file))
+    for places, message in (((1, 0, 1, 1), "1 held-out pictures with or without"), ((1, 0), None)):
+        for number, row in enumerate(table):
+            row.update(partition="2", Eyeglasses=str(places[number % len(places)]))
+        write_table(folder, table[:4])
+        if message:
+            with pytest.raises(DataError, match=message):
+                TABLES["genegan-matrix"](options(folder))
     rows = check(options, "genegan-matrix", TABLES["genegan-matrix"](options(folder)))
     assert {row["checkpoint"] for row in rows} == {name}
+
+
+def write_table(folder, rows):
+    with (folder / "attributes.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 def test_the_corners_of_the_interpolation_are_swaps(options, make_checkpoint):
@@ -185,7 +194,9 @@ def yale(path):
                 buffer = io.BytesIO()
                 Image.fromarray(pixels).save(buffer, "PNG")
                 archive.writestr(f"{subject}_{azimuth}.png", buffer.getvalue())
-                rows.append((f"{subject}_{azimuth}.png", subject, azimuth, 0))
+                rows.append(
+                    (f"{subject}_{azimuth}.png", subject, azimuth, 10 if azimuth == 5 else 0)
+                )
     path.with_suffix(".csv").write_text("\n".join(",".join(map(str, row)) for row in rows))
     return path
 
@@ -201,7 +212,7 @@ def test_light_is_swapped_on_renders_and_on_yales_faces(options, make_checkpoint
 
 
 def test_light_refuses_another_data_set(options, heads_folder):
-    with pytest.raises(Exception, match="not Extended Yale B"):
+    with pytest.raises(DataError, match="not Extended Yale B"):
         TABLES["genegan-light"](options(heads_folder))
 
 

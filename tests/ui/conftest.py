@@ -8,8 +8,13 @@ import sys
 import warnings
 
 import pytest
+import torch
 
 from studio import images, paths
+from studio.checkpoints import Card, CheckpointStore
+from studio.data.batch import DataSpec
+from studio.methods import METHODS
+from studio.nn.blocks import initialize
 from studio.render.heads import Head, render
 from studio.ui import page
 from studio.ui.context import Context
@@ -62,8 +67,23 @@ def blocks(context):
         gc.collect()
 
 
-@pytest.fixture
-def serve(context, home, upload_folder):
+@pytest.fixture(scope="session")
+def page_home(tmp_path_factory):
+    """Return a home with two tiny checkpoints, for pages that run as processes."""
+    home = tmp_path_factory.mktemp("page") / "home"
+    spec = DataSpec(32, "celeba", ("Eyeglasses",))
+    entry = METHODS["genegan"]
+    for seed, tag in enumerate(("heads-eyeglasses-64", "other")):
+        torch.manual_seed(seed)
+        model = entry.model(entry.tiny, spec)
+        initialize(model, 0.2)
+        card = Card(f"genegan.{tag}", "genegan", entry.tiny.to_dict(), spec.to_dict(), step=0)
+        CheckpointStore.save(home / "checkpoints", card, model.state_dict(), {})
+    return home
+
+
+@pytest.fixture(scope="session")
+def serve(page_home):
     """Return a function that serves the page as a process on loopback and gives its URL."""
     running = []
 
@@ -72,7 +92,12 @@ def serve(context, home, upload_folder):
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
         command = [sys.executable, "app.py", "--port", str(port), "--device", "cpu", *arguments]
-        environment = {**os.environ, "GRADIO_ANALYTICS_ENABLED": "False"}
+        environment = {
+            **os.environ,
+            "GRADIO_ANALYTICS_ENABLED": "False",
+            "GRADIO_TEMP_DIR": str(page_home.parent / "uploads"),
+            "LATENT_STUDIO_HOME": str(page_home),
+        }
         running.append(
             subprocess.Popen(
                 command, cwd=paths.REPOSITORY, env=environment, stdout=subprocess.PIPE, text=True
@@ -89,3 +114,9 @@ def serve(context, home, upload_folder):
         process.terminate()
         process.wait()
         process.stdout.close()
+
+
+@pytest.fixture(scope="session")
+def page_url(serve):
+    """Return the address of one page for all tests that open it."""
+    return serve()

@@ -35,9 +35,8 @@ def browser():
 
 
 @pytest.fixture
-def visit(browser, serve):
+def visit(browser, page_url):
     """Return a function that opens the page as one more visitor."""
-    url = serve()
     faults = []
 
     def open_page(**options):
@@ -48,11 +47,11 @@ def visit(browser, serve):
             "request",
             lambda request: (
                 None
-                if request.url.startswith((url, "data:", "blob:"))
+                if request.url.startswith((page_url, "data:", "blob:"))
                 else faults.append(request.url)
             ),
         )
-        visitor.goto(url)
+        visitor.goto(page_url)
         visitor.wait_for_selector(PAINTED)
         return visitor
 
@@ -110,8 +109,8 @@ def test_bad_file_is_one_sentence_and_nothing_is_lost(visit, tmp_path):
     visitor.get_by_text("not a picture that can be read").wait_for()
     visitor.wait_for_selector("#drop-receiver .ls-drop:not([data-busy])")
     assert visitor.locator("#drop-receiver .ls-photo img").get_attribute("src") == source
-    visitor.locator("#strip button").nth(2).click()
-    visitor.get_by_text("A without eyeglasses").nth(1).wait_for()
+    visitor.locator("#strip .ls-choices button").nth(2).click()
+    visitor.locator(".ls-caption", has_text="A without eyeglasses").wait_for()
 
 
 def test_saved_file_restores_the_page_of_another_visit(visit, tmp_path, heads_pictures):

@@ -63,8 +63,8 @@ class CyclicConfig(Config):
     width: int = 64
     critic_width: int = 0
     levels: int = 3
-    cycle_weight: float = 4.0
-    adversarial_weight: float = 0.2
+    cycle_weight: float = 6.0
+    adversarial_weight: float = 0.3
     mismatch_weight: float = 0.5
     lr: float = 2e-4
     averaging: float = 0.998

@@ -1,0 +1,157 @@
+"""Measure the page: time to ready, strength drag to painted preview, memory.
+
+    python benchmarks/page.py [--drags 60] [--chromium /usr/bin/chromium]
+
+It needs a checkpoint that can swap, Chromium, playwright and psutil. Everything is on loopback.
+"""
+
+import argparse
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import psutil
+from playwright.sync_api import Page, sync_playwright
+
+from studio import images, paths
+
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+# Notes when a slider's value is set and when the stage has painted that value.
+WATCH = """() => {
+  const stage = document.querySelector(".ls-stage");
+  window.painted = {};
+  new MutationObserver(() => {
+    const value = stage.dataset.painted;
+    requestAnimationFrame(() => { window.painted[value] ??= performance.now(); });
+  }).observe(stage, { attributes: true, attributeFilter: ["data-painted"] });
+}"""
+DRAG = """async ([count, pause]) => {
+  const slider = document.querySelector("#strength input[type=range]");
+  const set = Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, "value").set;
+  const times = [];
+  for (let index = 0; index < count; index++) {
+    const value = (0.2 + 0.01 * index).toFixed(2);
+    window.painted = {};
+    const start = performance.now();
+    set.call(slider, value);
+    slider.dispatchEvent(new Event("input", { bubbles: true }));
+    while (!window.painted[value] && performance.now() - start < 5000) {
+      await new Promise((done) => setTimeout(done, 1));
+    }
+    times.push(window.painted[value] - start);
+    await new Promise((done) => setTimeout(done, pause));
+  }
+  return times;
+}"""
+
+
+def main() -> None:
+    """Print the page's numbers, one a line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--drags", type=int, default=60)
+    parser.add_argument("--chromium", default="/usr/bin/chromium")
+    options = parser.parse_args()
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    url = f"http://127.0.0.1:{port}"
+    environment = {**os.environ, "GRADIO_ANALYTICS_ENABLED": "False"}
+    start = time.perf_counter()
+    server = subprocess.Popen(
+        [sys.executable, "app.py", "--port", str(port)],
+        cwd=paths.REPOSITORY,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        wait_for(port)
+        print(f"load of the machine            {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
+        print(f"page answers after             {time.perf_counter() - start:.1f} s")
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=options.chromium, args=ARGUMENTS)
+            measure(browser.new_page(viewport={"width": 1440, "height": 900}), url, options.drags,
+                    psutil.Process(server.pid), start)  # fmt: skip
+            browser.close()
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def wait_for(port: int) -> None:
+    """Wait until the port takes connections."""
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return
+
+
+def measure(page: Page, url: str, drags: int, server: psutil.Process, start: float) -> None:
+    """Measure the first screen, the drags and the memory."""
+    page.goto(url)
+    page.wait_for_selector(".ls-stage[data-painted]", timeout=120_000)
+    print(f"first screen painted after     {time.perf_counter() - start:.1f} s with the browser")
+    page.evaluate(WATCH)
+    page.evaluate(DRAG, [5, 50])
+    times = sorted(page.evaluate(DRAG, [drags, 30]))
+    high = times[min(len(times) - 1, round(0.95 * len(times)))]
+    print(f"drag to painted preview        median {statistics.median(times):.0f} ms, "
+          f"95th percentile {high:.0f} ms, {drags} drags")  # fmt: skip
+    print(f"resident memory                {megabytes(server.memory_info().rss)}")
+    large_photo(page, server)
+
+
+def large_photo(page: Page, server: psutil.Process) -> None:
+    """Upload a 50-megapixel photograph, edit and save it, and report the server's peak."""
+    before, peak, working = server.memory_info().rss, 0, threading.Event()
+
+    def watch() -> None:
+        nonlocal peak
+        while not working.is_set():
+            peak = max(peak, server.memory_info().rss)
+            time.sleep(0.01)
+
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "large.jpg"
+        coarse = np.random.default_rng(0).integers(0, 255, (60, 82, 3), np.uint8)
+        file.write_bytes(images.encode_jpeg(images.resize(coarse, (8160, 6120)), 80))
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        page.set_input_files("#drop-receiver .ls-file", file)
+        place = "#drop-receiver .ls-drop"
+        page.wait_for_selector(f'{place}[data-doubtful="true"]', timeout=120_000)
+        page.locator("#drop-receiver .ls-confirm").click()
+        page.wait_for_selector(f'{place}[data-doubtful="false"]', timeout=120_000)
+        with page.expect_download(timeout=300_000) as started:
+            page.locator("#save").click()
+        started.value.path()
+        working.set()
+        watcher.join()
+    after = server.memory_info().rss
+    print(f"50-megapixel photo             {megabytes(peak - before)} more at the peak, "
+          f"{megabytes(after - before)} more afterwards")  # fmt: skip
+
+
+def megabytes(count: int) -> str:
+    """Return bytes in words."""
+    return f"{count / 2**20:.0f} MB"
+
+
+if __name__ == "__main__":
+    main()
