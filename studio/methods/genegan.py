@@ -25,6 +25,7 @@ Departures from the paper:
     the critics also judge some reproductions (``judged_reproductions``), because L1 alone leaves a
     ghost of the object where there is none;
     crossbreeds are kept close to their parents' reproductions (``locality_weight``);
+    transplants at partial strength are kept in proportion (``strength_weight``);
     the critics see real pictures of the wrong kind as fakes, too (``mismatch_weight``; Reed et al.
     2016), so that a realistic crossbreed without the object does not pass.
 """
@@ -77,7 +78,8 @@ RECIPES: dict[str, dict[str, Any]] = {
         "adversarial_weight": 0.3,
         "parallelogram_weight": 0.8,
         "relative_nulling": True,
-        "locality_weight": 1.0,
+        "locality_weight": 2.5,
+        "strength_weight": 2.0,
         "mismatch_weight": 0.5,
         "judged_reproductions": 0.375,
         "own_epsilon": 0.5,
@@ -107,6 +109,8 @@ class GeneGANConfig(Config):
         parallelogram_weight: Of Eq. 5; 0 where objects are not spatially aligned.
         locality_weight: Of how much a crossbreed differs from its parent's reproduction: what is
             not the object stays. 0 where an edit changes the whole picture, as light does.
+        strength_weight: Of how far a transplant at a strength between 0 and 1 is from the same
+            mix of the pictures at 0 and 1. Without it half of an object is often all of it.
         mismatch_weight: Of real pictures of the wrong kind among a critic's fakes.
         judged_reproductions: Share of the critics' fakes that are reproductions, not crossbreeds.
             L1 alone is content with a faint ghost of the object where there is none.
@@ -135,6 +139,7 @@ class GeneGANConfig(Config):
     relative_nulling: bool = False
     parallelogram_weight: float = 1.275
     locality_weight: float = 0.0
+    strength_weight: float = 0.0
     mismatch_weight: float = 0.0
     judged_reproductions: float = 0.0
     own_epsilon: float = 0.0
@@ -215,7 +220,11 @@ class GeneGAN(LatentModel):
 
 
 class Children(NamedTuple):
-    """The four children of Eq. 2 with their parents, (B, 3, H, W) each, u and ε."""
+    """The four children of Eq. 2 with their parents, (B, 3, H, W) each, u and ε.
+
+    ``between``, (B / 2, 3, H, W), shows the first receivers with the object at ``strengths``,
+    (B / 2, 1, 1, 1) in [0, 1]; both are None where that loss is off.
+    """
 
     parent_with: Tensor
     parent_without: Tensor
@@ -225,6 +234,8 @@ class Children(NamedTuple):
     b0: Tensor
     u: Tensor
     epsilon: Tensor
+    between: Tensor | None = None
+    strengths: Tensor | None = None
 
 
 class GeneGANObjective(Objective):
@@ -278,6 +289,7 @@ class GeneGANObjective(Objective):
         a, b = latents.parts["background"].chunk(2)
         u, epsilon = latents.parts["object"].chunk(2)
         zero = torch.zeros_like(u)
+        between = strengths = None
         if self.config.double_swap:
             a0, bu = self._decode([a, b], [zero, u])
             again = self.model.encode(torch.cat([a0, bu]))
@@ -287,8 +299,15 @@ class GeneGANObjective(Objective):
             epsilon = torch.cat([epsilon, epsilon_again])
         else:
             own = self._vanished(epsilon)
-            au, a0, bu, b0 = self._decode([a, a, b, b], [u, zero, u, own])
-        return Children(parent_with, parent_without, au, a0, bu, b0, u, epsilon)
+            backgrounds, objects = [a, a, b, b], [u, zero, u, own]
+            if self.config.strength_weight > 0:
+                some = slice(0, (len(u) + 1) // 2)
+                strengths = torch.rand(len(u[some]), 1, 1, 1, device=u.device)
+                backgrounds.append(b[some])
+                objects.append(u[some] * strengths)
+            au, a0, bu, b0, *rest = self._decode(backgrounds, objects)
+            between = rest[0] if rest else None
+        return Children(parent_with, parent_without, au, a0, bu, b0, u, epsilon, between, strengths)
 
     def _vanished(self, epsilon: Tensor) -> Tensor:
         """Return 0 for most pictures and their own ε for the configured share."""
@@ -300,7 +319,7 @@ class GeneGANObjective(Objective):
 
     def _decode(self, backgrounds: list[Tensor], objects: list[Tensor]) -> tuple[Tensor, ...]:
         latents = Latents({"background": torch.cat(backgrounds), "object": torch.cat(objects)})
-        return self.model.decode(latents).chunk(len(backgrounds))
+        return self.model.decode(latents).split([len(part) for part in backgrounds])
 
     def _critics_update(self, children: Children) -> Update:
         """Tell parents from crossbreeds, each critic on its own side (Eq. 4)."""
@@ -329,6 +348,7 @@ class GeneGANObjective(Objective):
             "nulling": self._nulling(children),
             "parallelogram": parallelogram(children),
             "locality": locality(children),
+            "strength": proportion(children),
         }
         weights = {
             "reconstruction": config.reconstruction_weight,
@@ -336,6 +356,7 @@ class GeneGANObjective(Objective):
             "nulling": config.nulling_weight,
             "parallelogram": config.parallelogram_weight,
             "locality": config.locality_weight,
+            "strength": config.strength_weight,
         }
         loss = sum((weights[name] * term for name, term in terms.items()), torch.zeros(()))
         return Update("generator", loss, _detached(terms))
@@ -372,6 +393,15 @@ def locality(children: Children) -> Tensor:
     """Measure what a crossbreed changes; reproductions are the yardstick and do not move."""
     added = F.l1_loss(children.bu, children.b0.detach())
     return added + F.l1_loss(children.a0, children.au.detach())
+
+
+def proportion(children: Children) -> Tensor:
+    """Ask that a transplant at strength s shows s of the change; 0 where it was not decoded."""
+    if children.between is None or children.strengths is None:
+        return torch.zeros((), device=children.bu.device)
+    count = len(children.between)
+    target = torch.lerp(children.b0[:count], children.bu[:count], children.strengths)
+    return F.l1_loss(children.between, target.detach())
 
 
 def _detached(terms: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -251,7 +251,7 @@ def caption(context: Context, draft: Draft) -> str:
     subject = bare_object(context.store.card(draft.checkpoint))
     if draft.mode == "blend":
         x, y = draft.place
-        return f"Photo A with a blend of four {subject}: {x:.0%} right, {y:.0%} down"
+        return f"A with a blend of four ({subject}): {x:.0%} right, {y:.0%} down"
     words = child_label(draft.shown, editing.object_name(context.store.card(draft.checkpoint)))
     strength = f", strength {draft.strength:.2f}" if CHILDREN[draft.shown].donor else ""
     return f"{words}{strength}"

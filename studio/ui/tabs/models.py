@@ -77,7 +77,11 @@ def build(context: Context) -> None:
 def on_show(context: Context) -> list[Any]:
     """Read the cards from disk and the memory from the cache."""
     warm = context.models.warm()
-    entries = [_entry(context, card, warm) for card in context.store.cards()]
+    # What edits comes first, the measuring instruments last.
+    cards = sorted(
+        context.store.cards(), key=lambda card: Operation.EVALUATE in card.entry.operations
+    )
+    entries = [_entry(context, card, warm) for card in cards]
     problems = "".join(
         f'<p class="ls-problem">{html.escape(problem)}</p>' for problem in context.store.problems()
     )
