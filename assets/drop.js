@@ -98,6 +98,7 @@ function paint() {
   find(".ls-verdict").dataset.level = value.level || "";
   find(".ls-warning").textContent = value.warning || "";
   find(".ls-doubt p").textContent = value.doubt || "";
+  if (value.doubt) find(".ls-adjust").open = true;
   if (!moving) frame = { ...value.frame };
   drawFrame();
   const limits = ranges();

@@ -12,8 +12,9 @@ function list(rows) {
   const made = document.createElement("dl");
   for (const [name, value, help] of rows) {
     const label = text("dt", name);
-    if (help) label.title = help;
-    made.append(label, text("dd", value));
+    const number = text("dd", value);
+    if (help) number.append(text("small", help));
+    made.append(label, number);
   }
   return made;
 }

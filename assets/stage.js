@@ -3,7 +3,7 @@
 // nothing flickers.
 const root = element.querySelector(".ls-stage");
 const view = { compare: "wipe", zoom: "photo", model: "off", wipe: 0.5 };
-const shown = { key: null, base: "", face: null, ratio: 1, patch: null };
+const shown = { key: null, base: "", face: null, ratio: 1, patch: null, picture: null };
 let latest = 0;
 
 const buttons = (name, options) =>
@@ -63,15 +63,21 @@ function arrange() {
   }
 }
 
-function drawPatch(picture, patch) {
-  shown.patch = patch;
-  if (!patch) {
-    canvas.width = canvas.height = 0;
-    return;
+function drawPatch() {
+  // The changed part as it is, or how far it is from the photograph below it.
+  const { patch, picture } = shown;
+  canvas.width = patch ? picture.naturalWidth : 0;
+  canvas.height = patch ? picture.naturalHeight : 0;
+  if (!patch) return;
+  const pen = canvas.getContext("2d");
+  pen.drawImage(picture, 0, 0);
+  if (view.compare === "difference") {
+    const base = find(".ls-main .ls-base");
+    const [wide, tall] = [base.naturalWidth, base.naturalHeight];
+    const part = [patch.left * wide, patch.top * tall, patch.width * wide, patch.height * tall];
+    pen.globalCompositeOperation = "difference";
+    pen.drawImage(base, ...part, 0, 0, canvas.width, canvas.height);
   }
-  canvas.width = picture.naturalWidth;
-  canvas.height = picture.naturalHeight;
-  canvas.getContext("2d").drawImage(picture, 0, 0);
   for (const side of ["left", "top", "width", "height"]) canvas.style[side] = `${100 * patch[side]}%`;
 }
 
@@ -103,11 +109,15 @@ async function paint() {
   ]);
   if (turn !== latest) return;
   if (!known) {
-    for (const base of root.querySelectorAll(".ls-base")) base.src = value.base;
+    const all = [...root.querySelectorAll(".ls-base")];
+    for (const base of all) base.src = value.base;
+    await Promise.all(all.map((base) => base.decode()));
     Object.assign(shown, { key: value.key, face: value.face, ratio: value.ratio });
   }
   if (value.face) shown.face = value.face;
-  drawPatch(picture, value.patch);
+  Object.assign(shown, { patch: value.patch, picture });
+  root.dataset.edited = Boolean(value.model);
+  drawPatch();
   const model = find(".ls-model");
   model.hidden = !value.model;
   if (value.model) {
@@ -122,6 +132,7 @@ root.addEventListener("click", (event) => {
   const { name, key } = event.target.dataset || {};
   if (!name) return;
   view[name] = name === "model" && view.model === "on" ? "off" : key;
+  drawPatch();
   arrange();
 });
 wipe.addEventListener("input", () => {

@@ -209,14 +209,14 @@ def _missing(draft: Draft) -> str:
     doubtful = [_TITLES[role] for role in needed if role in draft.seats and draft.seats[role].doubt]
     if doubtful:
         return f"Check the crop of {_listed(doubtful)} on the left, then the edit appears here."
-    if draft.mode == "swap" and not draft.seats:
-        return EMPTY
     absent = [_TITLES[role] for role in needed if role not in draft.seats]
+    if draft.mode == "swap" and len(absent) == 2:
+        return EMPTY
     return f"Add {_listed(absent)} to see the result."
 
 
-def _listed(names: list[str]) -> str:
-    *most, last = [names[0], *(name[0].lower() + name[1:] for name in names[1:])]
+def _listed(titles: list[str]) -> str:
+    *most, last = [title[0].lower() + title[1:] for title in titles]
     return f"{', '.join(most)} and {last}" if most else last
 
 

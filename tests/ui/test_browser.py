@@ -144,7 +144,7 @@ def test_two_visitors_never_see_each_others_pictures(visit, tmp_path):
     for visitor, file in zip(visitors, (red, blue), strict=True):
         visitor.set_input_files("#drop-receiver .ls-file", file)
     for visitor in visitors:
-        visitor.get_by_text("Check the crop of Photo A").wait_for()
+        visitor.get_by_text("Check the crop of photo A").wait_for()
     for visitor, channel in zip(visitors, (0, 2), strict=True):
         colour = visitor.evaluate(
             """async () => {
