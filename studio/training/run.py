@@ -315,6 +315,7 @@ class _Session:
             training={
                 "batch_size": request.batch_size,
                 "minutes": round(self.seconds_taken() / 60, 1),
+                **self._totals(),
                 "device": str(self.device),
                 "precision": self.trainer.precision,
             },
@@ -325,6 +326,15 @@ class _Session:
             half(self.trainer.model.state_dict()),
             half(self._rest()),
         )
+
+    def _totals(self) -> dict[str, float]:
+        """Add this run's steps and minutes to those of all its ancestors."""
+        steps, minutes = self.trainer.step, self.seconds_taken() / 60
+        if self.request.parent:
+            card = CheckpointStore().card(self.request.parent)
+            steps += card.training.get("total_steps", card.step)
+            minutes += card.training.get("total_minutes", card.training.get("minutes", 0))
+        return {"total_steps": steps, "total_minutes": round(minutes, 1)}
 
     def seconds_taken(self) -> float:
         """Return the seconds of training, over all processes."""

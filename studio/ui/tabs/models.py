@@ -153,13 +153,14 @@ def _value(value: float, form: str) -> str:
 
 def _facts(card: Card) -> list[list[str]]:
     training = card.training
-    minutes, device = training.get("minutes"), training.get("device", "")
+    minutes = training.get("total_minutes", training.get("minutes"))
+    steps, device = training.get("total_steps", card.step), training.get("device", "")
     facts = {
         "Name": card.name,
         "Method": card.entry.citation,
         "Sees": f"{card.spec.size} × {card.spec.size} pixels",  # noqa: RUF001
         "Trained on": card.data_set,
-        "Steps": f"{card.step:,}" if card.step else "",
+        "Steps": f"{steps:,}" if steps else "",
         "Time": f"{minutes:.0f} minutes on {device}" if minutes else "",
         "Started from": card.parent,
         "Terms": card.terms,
