@@ -1,6 +1,7 @@
-"""Examples that work with one click: rendered heads, and a public-domain portrait.
+"""Examples that work with one click: rendered heads, nobody's faces, a public-domain portrait.
 
-``python -m studio.ui.examples`` renders the heads in ``assets/examples`` anew.
+``python -m studio.ui.examples`` renders the heads in ``assets/examples`` anew;
+``benchmarks/example_faces.py`` makes the ``mean_*`` faces, each a decoded mean of many latents.
 """
 
 from collections.abc import Mapping
@@ -51,20 +52,25 @@ class Example:
 
 EXAMPLES = (
     Example(
+        "Glasses, photo",
+        {RECEIVER: ASTRONAUT, DONOR: "mean_glasses"},
+        ("genegan.eyeglasses-64",),
+    ),
+    Example(
         "Glasses",
         {RECEIVER: "anna", DONOR: "ben"},
         ("genegan.heads-eyeglasses-64", "genegan.eyeglasses-64"),
-    ),
-    Example(
-        "Glasses, photo",
-        {RECEIVER: ASTRONAUT, DONOR: "edith"},
-        ("genegan.eyeglasses-64",),
     ),
     Example(
         "No smile, photo",
         {RECEIVER: ASTRONAUT, DONOR: "carla"},
         ("genegan.smiling-64",),
         child="without",
+    ),
+    Example(
+        "Bangs, photo",
+        {RECEIVER: ASTRONAUT, DONOR: "mean_bangs"},
+        ("genegan.bangs-64",),
     ),
     Example(
         "Smile",
