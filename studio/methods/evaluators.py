@@ -111,8 +111,8 @@ class EyeRegressor(Evaluator):
         return torch.cat([self.usual + raw[:, :4] / 4, raw[:, 4:] - 3], dim=1)
 
 
-class AttributeObjective(Objective):
-    """Binary cross-entropy over the attributes that are known."""
+class RecognitionObjective(Objective):
+    """One evaluator as the only player."""
 
     def __init__(self, model: Evaluator) -> None:
         super().__init__()
@@ -121,6 +121,10 @@ class AttributeObjective(Objective):
     def players(self) -> dict[str, list[nn.Parameter]]:
         """Return the one player."""
         return {"evaluator": list(self.model.parameters())}
+
+
+class AttributeObjective(RecognitionObjective):
+    """Binary cross-entropy over the attributes that are known."""
 
     def updates(self, batches: Iterator[Batch], step: int) -> Iterator[Update]:
         """Classify one batch."""
@@ -158,16 +162,8 @@ class IdentityObjective(Objective):
         yield Update("evaluator", loss, {"loss": loss.detach()})
 
 
-class EyeObjective(Objective):
+class EyeObjective(RecognitionObjective):
     """Laplace likelihood of the eyes in crops that are moved, scaled, turned and degraded."""
-
-    def __init__(self, model: Evaluator) -> None:
-        super().__init__()
-        self.model = model
-
-    def players(self) -> dict[str, list[nn.Parameter]]:
-        """Return the one player."""
-        return {"evaluator": list(self.model.parameters())}
 
     def updates(self, batches: Iterator[Batch], step: int) -> Iterator[Update]:
         """Find the eyes of one jittered batch."""
