@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from studio.data.batch import Batch, DataSpec
 from studio.data.folder import CELEBA_EYES
+from studio.errors import ConfigError
 from studio.methods.base import (
     Config,
     Evaluator,
@@ -129,7 +130,10 @@ class AttributeObjective(RecognitionObjective):
     def updates(self, batches: Iterator[Batch], step: int) -> Iterator[Update]:
         """Classify one batch."""
         batch = next(batches)
-        logits = self.model(jitter_light(batch.images))
+        # Random numbers are drawn where the pictures are.
+        with batch.images.device:
+            images = jitter_light(batch.images)
+        logits = self.model(images)
         known = batch.attributes >= 0
         losses = F.binary_cross_entropy_with_logits(
             logits, batch.attributes.clamp_min(0).float(), reduction="none"
@@ -155,7 +159,15 @@ class IdentityObjective(Objective):
     def updates(self, batches: Iterator[Batch], step: int) -> Iterator[Update]:
         """Recognize the persons of one batch."""
         batch = next(batches)
-        embedded = self.model(jitter_light(batch.images))
+        known = (batch.identity >= 0) & (batch.identity < self.config.identities)
+        if not bool(known.all()):
+            raise ConfigError(
+                f"The data has persons without a number below identities={self.config.identities}; "
+                "set identities to at least the number of persons, and give every picture one."
+            )
+        with batch.images.device:
+            images = jitter_light(batch.images)
+        embedded = self.model(images)
         cosines = (embedded @ F.normalize(self.persons, dim=1).T).float()
         margin = self.config.margin * F.one_hot(batch.identity, self.config.identities)
         loss = F.cross_entropy(self.config.scale * (cosines - margin), batch.identity)
@@ -168,8 +180,10 @@ class EyeObjective(RecognitionObjective):
     def updates(self, batches: Iterator[Batch], step: int) -> Iterator[Update]:
         """Find the eyes of one jittered batch."""
         batch = next(batches)
-        images, eyes = jitter_crop(batch.images, batch.eyes)
-        outputs = self.model(degrade(jitter_light(images)))
+        with batch.images.device:
+            images, eyes = jitter_crop(batch.images, batch.eyes)
+            images = degrade(jitter_light(images))
+        outputs = self.model(images)
         error = (outputs[:, :4].reshape(-1, 2, 2) - eyes).norm(dim=2).mean(1)
         log_scale = outputs[:, 4]
         loss = (error * torch.exp(-log_scale) + log_scale).mean()

@@ -5,6 +5,7 @@ import torch
 
 from studio.data.batch import Batch, DataSpec
 from studio.data.folder import CELEBA_EYES
+from studio.errors import ConfigError
 from studio.methods import evaluators
 from studio.methods.evaluators import (
     AttributeObjective,
@@ -140,3 +141,11 @@ def test_the_eye_regressor_starts_at_the_usual_eyes():
     model = method.model(method.tiny, DataSpec(64)).eval()
     guess = model(torch.zeros(1, 3, 64, 64))[0, :4]
     assert torch.allclose(guess, torch.tensor(CELEBA_EYES).flatten(), atol=0.1)
+
+
+@pytest.mark.parametrize("person", [-1, 64])
+def test_identity_refuses_persons_beyond_its_table(person):
+    config = EvaluatorConfig(width=4, identities=64)
+    objective = IdentityObjective(Fixed(torch.zeros(2, 128)), config)
+    with pytest.raises(ConfigError, match="identities=64"):
+        next(objective.updates(iter([batch(identity=torch.tensor([0, person]))]), 0))
