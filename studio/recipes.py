@@ -4,8 +4,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import asdict, dataclass
 
 from studio.errors import RecipeError
 from studio.images import Photo
@@ -98,7 +97,6 @@ class Recipe:
     seed: int = 0
     output: str = "full"
     version: int = VERSION
-    extra: dict[str, Any] = field(default_factory=dict)
 
     def source(self, role: str) -> Source:
         """Return the source of a role.
