@@ -1,14 +1,16 @@
 """Evaluators: the studio's measuring instruments, trained apart from every method.
 
-``attributes`` reads 40 attributes off a face (binary cross-entropy); ``identity`` embeds faces so
+``attributes`` reads 40 attributes off a face (binary cross-entropy, weighted so that no attribute
+stands in for another one that edits change); ``identity`` embeds faces so
 that one person's pictures point the same way (Wang et al., "CosFace: Large Margin Cosine Loss for
 Deep Face Recognition", CVPR 2018) and lends its features to distances; ``eyes`` finds the eyes in
 a rough crop. None of them ever enters the loss of a method that it measures.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -27,7 +29,13 @@ from studio.methods.base import (
     OptimizerConfig,
     Update,
 )
+from studio.nn.blocks import Residual
 from studio.nn.networks import ResidualTrunk
+
+# Corners of the padded picture at which the moved copies begin; (1, 1) is the picture itself.
+_SHIFTS = ((1, 1), (0, 0), (0, 2), (2, 0), (2, 2))
+# How many pictures one picture of a rare combination may count for.
+_MOST_WEIGHT = 8.0
 
 
 @dataclass(frozen=True)
@@ -39,6 +47,9 @@ class EvaluatorConfig(Config):
         lr: Learning rate of Adam.
         weight_decay: Decoupled.
         averaging: Decay of the averaged weights.
+        independent_of: Attributes, separated by commas, that the others must not be guessed from:
+            in the training data people with eyeglasses wear less make-up, and a classifier that
+            uses this reports lost make-up wherever an edit puts eyeglasses on. For ``attributes``.
         identities: Persons in the training set, for ``identity`` only.
         margin: CosFace's m, for ``identity`` only.
         scale: CosFace's s, for ``identity`` only.
@@ -48,6 +59,7 @@ class EvaluatorConfig(Config):
     lr: float = 1e-3
     weight_decay: float = 1e-2
     averaging: float = 0.998
+    independent_of: str = ""
     identities: int = 8192
     margin: float = 0.2
     scale: float = 24.0
@@ -62,8 +74,44 @@ class AttributeClassifier(Evaluator):
         self.head = nn.Linear(self.trunk.out_features, len(spec.attributes))
 
     def forward(self, images: Tensor) -> Tensor:
-        """Map (B, 3, H, W) in [-1, 1] to (B, A) logits."""
-        return self.head(self.trunk(images)).float()
+        """Read the attributes off images.
+
+        Args:
+            images: (B, 3, H, W) in [-1, 1].
+
+        Returns:
+            (B, A) logits; outside training the mean over the picture, copies moved by a pixel and
+            their mirror images, because strided convolutions alone jump from pixel to pixel.
+        """
+        if self.training:
+            return self.head(self.trunk(images)).float()
+        views = _views(images)
+        return self.head(self.trunk(views)).float().unflatten(0, (-1, len(images))).mean(0)
+
+    def feature_maps(self, images: Tensor) -> list[Tensor]:
+        """Return the maps after the first layer and after each block, for perceptual losses.
+
+        Args:
+            images: (B, 3, H, W) in [-1, 1].
+
+        Returns:
+            Four tensors (B, C, H / 2^k, W / 2^k), C growing.
+        """
+        maps, features = [], images
+        # The trunk ends in pooling and flattening, which keep no places.
+        for layer in list(self.trunk)[:-2]:
+            features = layer(features)
+            if isinstance(layer, nn.ReLU | Residual):
+                maps.append(features)
+        return maps
+
+
+def _views(images: Tensor) -> Tensor:
+    """Return (10 B, 3, H, W): the pictures, moved by one pixel four ways, and all mirrored."""
+    height, width = images.shape[2:]
+    padded = F.pad(images, (1, 1, 1, 1), mode="replicate")
+    moved = [padded[:, :, y : y + height, x : x + width] for y, x in _SHIFTS]
+    return torch.cat([*moved, *(view.flip(3) for view in moved)])
 
 
 class IdentityEmbedder(Evaluator):
@@ -125,22 +173,71 @@ class RecognitionObjective(Objective):
 
 
 class AttributeObjective(RecognitionObjective):
-    """Binary cross-entropy over the attributes that are known."""
+    """Binary cross-entropy over the attributes that are known, weighted to make some independent.
+
+    With the counts n of a named attribute g and another one y, a picture counts for y
+    n(g) n(y) / (n n(g, y)) times: under these weights g says nothing about y (Kamiran and Calders
+    2012, "reweighing"), so the classifier has to look at y itself.
+    """
+
+    counts: Tensor
+
+    def __init__(self, model: Evaluator, config: EvaluatorConfig, spec: DataSpec) -> None:
+        """Prepare the counts.
+
+        Raises:
+            ConfigError: ``independent_of`` names an attribute that the data does not have.
+        """
+        super().__init__(model)
+        names = [name for name in config.independent_of.split(",") if name]
+        unknown = sorted(set(names) - set(spec.attributes))
+        if unknown:
+            raise ConfigError(
+                f"independent_of names {unknown[0]!r}; the data has {', '.join(spec.attributes)}."
+            )
+        self.named = [spec.attributes.index(name) for name in names]
+        # (G, A, 2, 2): pictures by values of a named attribute and of each attribute; one each at
+        # the start, so that no combination is impossible.
+        counts = torch.ones(len(names), len(spec.attributes), 2, 2)
+        self.register_buffer("counts", counts)
 
     def updates(self, batches: Iterator[Batch], step: int) -> Iterator[Update]:
         """Classify one batch."""
         batch = next(batches)
         # Random numbers are drawn where the pictures are.
         with batch.images.device:
-            images = jitter_light(batch.images)
+            images = degrade(jitter_light(jitter_place(batch.images)))
         logits = self.model(images)
         known = batch.attributes >= 0
         losses = F.binary_cross_entropy_with_logits(
             logits, batch.attributes.clamp_min(0).float(), reduction="none"
         )
-        loss = (losses * known).sum() / known.sum().clamp_min(1)
+        weights = known * self._weights(batch.attributes)
+        loss = (losses * weights).sum() / weights.sum().clamp_min(1e-6)
         accuracy = ((logits > 0) == (batch.attributes == 1))[known].float().mean()
         yield Update("evaluator", loss, {"loss": loss.detach(), "accuracy": accuracy})
+
+    def _weights(self, attributes: Tensor) -> Tensor:
+        """Count a batch and return (B, A) weights for its labels, at most ``_MOST_WEIGHT``."""
+        weights = torch.ones(attributes.shape, device=attributes.device)
+        value = attributes.clamp_min(0)
+        for place, column in enumerate(self.named):
+            given = value[:, column]
+            both = ((attributes >= 0) & (attributes[:, column, None] >= 0)).float()
+            pairs = F.one_hot(2 * given[:, None] + value, 4) * both[:, :, None]
+            self.counts[place] += pairs.sum(0).unflatten(1, (2, 2))
+            ratio = _independence(self.counts[place])
+            # An attribute cannot be independent of itself.
+            ratio[column] = 1
+            every = torch.arange(attributes.shape[1], device=attributes.device)
+            weights = weights * torch.where(both > 0, ratio[every, given[:, None], value], 1)
+        return weights.clamp_max(_MOST_WEIGHT)
+
+
+def _independence(counts: Tensor) -> Tensor:
+    """Return n(g) n(y) / (n n(g, y)) for counts n(g, y) in (A, 2, 2)."""
+    expected = counts.sum(2, keepdim=True) * counts.sum(1, keepdim=True)
+    return expected / (counts.sum((1, 2), keepdim=True) * counts)
 
 
 class IdentityObjective(Objective):
@@ -182,7 +279,7 @@ class EyeObjective(RecognitionObjective):
         batch = next(batches)
         with batch.images.device:
             images, eyes = jitter_crop(batch.images, batch.eyes)
-            images = degrade(jitter_light(images))
+            images = cover(degrade(jitter_light(images)))
         outputs = self.model(images)
         error = (outputs[:, :4].reshape(-1, 2, 2) - eyes).norm(dim=2).mean(1)
         log_scale = outputs[:, 4]
@@ -208,6 +305,23 @@ def jitter_light(images: Tensor) -> Tensor:
     return (images * gain + offset).clamp(-1, 1)
 
 
+def jitter_place(images: Tensor) -> Tensor:
+    """Move, scale and turn aligned crops a little, as the aligner errs.
+
+    Args:
+        images: (B, 3, H, W) in [-1, 1].
+
+    Returns:
+        As ``images``; shifts up to 3 % of the picture, scale in [1/1.06, 1.06], turns up to 5
+        degrees; beyond the picture it is reflected.
+    """
+    count = len(images)
+    angle = math.radians(5) * _symmetric(count)
+    scale = torch.exp(math.log(1.06) * _symmetric(count))
+    grid = _grid(images, angle, scale, 0.06 * _symmetric(count, 2))
+    return F.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
+
+
 def jitter_crop(images: Tensor, eyes: Tensor) -> tuple[Tensor, Tensor]:
     """Move, scale and turn crops at random, and their eyes with them.
 
@@ -231,9 +345,7 @@ def jitter_crop(images: Tensor, eyes: Tensor) -> tuple[Tensor, Tensor]:
     lost = torch.rand(count) < 0.1
     shown_angle = torch.where(lost, angle + math.radians(180) + 1.2 * _symmetric(count), angle)
     shown_scale = torch.where(lost, scale * (1 + torch.rand(count)), scale)
-    matrix = torch.cat([shown_scale[:, None, None] * _rotation(shown_angle), shift[:, :, None]], 2)
-    # In grid_sample's coordinates, [-1, 1], a point p of the new crop shows scale R p + shift.
-    grid = F.affine_grid(matrix, list(images.shape), align_corners=False)
+    grid = _grid(images, shown_angle, shown_scale, shift)
     reflected = F.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
     repeated = F.grid_sample(images, grid, padding_mode="border", align_corners=False)
     moved = torch.where(torch.rand(count, 1, 1, 1) < 0.5, reflected, repeated)
@@ -242,8 +354,17 @@ def jitter_crop(images: Tensor, eyes: Tensor) -> tuple[Tensor, Tensor]:
     return moved, (back + 1) / 2
 
 
+def _grid(images: Tensor, angle: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+    """Return where crops with (B,) turns in radians, (B,) scales and (B, 2) shifts look.
+
+    In ``grid_sample``'s coordinates, [-1, 1], a point p of the new crop shows scale R p + shift.
+    """
+    matrix = torch.cat([scale[:, None, None] * _rotation(angle), shift[:, :, None]], 2)
+    return F.affine_grid(matrix, list(images.shape), align_corners=False)
+
+
 def degrade(images: Tensor) -> Tensor:
-    """Add what bad photographs have: colour casts, noise, coarse pixels and covered places.
+    """Add what bad photographs have: colour casts, noise and coarse pixels.
 
     Args:
         images: (B, 3, H, W) in [-1, 1].
@@ -256,14 +377,26 @@ def degrade(images: Tensor) -> Tensor:
     images = torch.where(torch.rand(count, 1, 1, 1) < 0.2, coarse, images)
     noise = 0.1 * torch.rand(count, 1, 1, 1) * torch.randn_like(images)
     images = images + torch.where(torch.rand(count, 1, 1, 1) < 0.3, noise, 0)
-    images = images + 0.1 * _symmetric(count, 3)[:, :, None, None]
+    return (images + 0.1 * _symmetric(count, 3)[:, :, None, None]).clamp(-1, 1)
+
+
+def cover(images: Tensor) -> Tensor:
+    """Cover a place in a quarter of the pictures with one colour.
+
+    Args:
+        images: (B, 3, H, W) in [-1, 1].
+
+    Returns:
+        As ``images``.
+    """
+    count, _, height, width = images.shape
     rows, columns = torch.arange(height)[:, None], torch.arange(width)[None, :]
     top, left = (torch.randint(-height // 4, side, (count, 1, 1)) for side in (height, width))
     high, broad = (torch.randint(4, height // 3, (count, 1, 1)) for _ in range(2))
     covered = (rows >= top) & (rows < top + high) & (columns >= left) & (columns < left + broad)
     covered &= torch.rand(count, 1, 1) < 0.25
     colour = _symmetric(count, 3)[:, :, None, None]
-    return torch.where(covered[:, None], colour, images).clamp(-1, 1)
+    return torch.where(covered[:, None], colour, images)
 
 
 def _symmetric(*shape: int) -> Tensor:
@@ -276,10 +409,10 @@ def _rotation(angle: Tensor) -> Tensor:
     return torch.stack([torch.stack(row, dim=1) for row in rows], dim=1)
 
 
-def _stage(config: EvaluatorConfig, objective: type[Objective] | None) -> GradientStage:
+def _stage(config: EvaluatorConfig, objective: Callable[[Any], Objective]) -> GradientStage:
     return GradientStage(
         name="recognition",
-        objective=objective if objective else lambda model: IdentityObjective(model, config),
+        objective=objective,
         optimizers={
             "evaluator": OptimizerConfig("adam", config.lr, (0.9, 0.999), config.weight_decay)
         },
@@ -288,8 +421,24 @@ def _stage(config: EvaluatorConfig, objective: type[Objective] | None) -> Gradie
     )
 
 
+def _attribute_stages(config: EvaluatorConfig, spec: DataSpec) -> tuple[GradientStage, ...]:
+    return (_stage(config, lambda model: AttributeObjective(model, config, spec)),)
+
+
+def _identity_stages(config: EvaluatorConfig, spec: DataSpec) -> tuple[GradientStage, ...]:
+    return (_stage(config, lambda model: IdentityObjective(model, config)),)
+
+
+def _eye_stages(config: EvaluatorConfig, spec: DataSpec) -> tuple[GradientStage, ...]:
+    return (_stage(config, EyeObjective),)
+
+
 def _method(
-    name: str, title: str, summary: str, model: type[Evaluator], objective: type[Objective] | None
+    name: str,
+    title: str,
+    summary: str,
+    model: type[Evaluator],
+    stages: Callable[[Any, DataSpec], tuple[GradientStage, ...]],
 ) -> Method:
     return Method(
         name=name,
@@ -300,7 +449,7 @@ def _method(
         config=EvaluatorConfig,
         tiny=EvaluatorConfig(width=4, identities=64),
         model=model,
-        stages=lambda config, spec: (_stage(config, objective),),
+        stages=stages,
     )
 
 
@@ -309,19 +458,19 @@ ATTRIBUTES = _method(
     "Attribute classifier",
     "Reads attributes such as eyeglasses or a smile off a face.",
     AttributeClassifier,
-    AttributeObjective,
+    _attribute_stages,
 )
 IDENTITY = _method(
     "identity",
     "Identity and features",
     "Tells how alike two faces are.",
     IdentityEmbedder,
-    None,
+    _identity_stages,
 )
 EYES = _method(
     "eyes",
     "Eye regressor",
     "Finds the eyes in a rough crop of a face.",
     EyeRegressor,
-    EyeObjective,
+    _eye_stages,
 )

@@ -11,8 +11,11 @@ from studio.methods.evaluators import (
     AttributeObjective,
     EvaluatorConfig,
     IdentityObjective,
+    cover,
+    degrade,
     jitter_crop,
     jitter_light,
+    jitter_place,
 )
 
 SIZE = 96
@@ -94,10 +97,72 @@ def test_light_varies_within_its_limits():
     assert varied[:, 1].abs().max() <= 0.2 + 0.5 / 3 * 1.3 + 1e-6
 
 
+@pytest.mark.parametrize("vary", [jitter_place, degrade, cover])
+def test_variations_change_pictures_within_their_range(vary):
+    torch.manual_seed(0)
+    images = torch.rand(40, 3, 32, 32) * 2 - 1
+    varied = vary(images)
+    assert varied.shape == images.shape
+    assert varied.abs().max() <= 1
+    assert not torch.equal(varied, images)
+
+
+def test_jittered_places_stay_near():
+    torch.manual_seed(0)
+    found, _ = brightest(jitter_place(dots(torch.tensor([[0.5, 0.25]]).expand(200, 2))))
+    away = (found - torch.tensor([0.5, 0.25])).abs().amax(0)
+    # 3 % of shift; 6 % of scale and 5 degrees at a quarter of the picture from the centre.
+    assert (away > 0.02).all()
+    assert (away < 0.03 + 0.25 * (0.06 + math.radians(5)) + 0.02).all()
+
+
+def attribute_objective(logits, **fields):
+    names = ("Eyeglasses", "Young", "Male")[: logits.shape[1]]
+    config = EvaluatorConfig(width=4, **fields)
+    return AttributeObjective(Fixed(logits), config, DataSpec(16, attributes=names))
+
+
+def test_weights_make_attributes_independent_of_a_named_one():
+    # Of 100 people 40 wear eyeglasses: 10 young ones and 30 old ones; the others are 45 and 15.
+    rows = [(1, 1)] * 10 + [(1, 0)] * 30 + [(0, 1)] * 45 + [(0, 0)] * 15
+    labels = torch.tensor(rows)
+    objective = attribute_objective(torch.zeros(100, 2), independent_of="Eyeglasses")
+    for _ in range(200):
+        weights = objective._weights(labels)
+    young = weights[:, 1]
+    share = [
+        (young * (labels[:, 1] == 1) * (labels[:, 0] == worn)).sum()
+        / (young * (labels[:, 0] == worn)).sum()
+        for worn in (0, 1)
+    ]
+    assert share[0].item() == pytest.approx(0.55, abs=0.01)
+    assert share[1].item() == pytest.approx(0.55, abs=0.01)
+    # n(g) n(y) / (n n(g, y)) = 40 * 55 / (100 * 10).
+    assert young[0].item() == pytest.approx(2.2, abs=0.02)
+    assert (weights[:, 0] == 1).all()
+
+
+def test_an_attribute_to_be_independent_of_must_exist():
+    with pytest.raises(ConfigError, match="independent_of names 'Hat'"):
+        attribute_objective(torch.zeros(1, 2), independent_of="Young,Hat")
+
+
+def test_a_pixel_more_or_less_and_a_mirror_hardly_matter_outside_training():
+    torch.manual_seed(0)
+    method = evaluators.ATTRIBUTES
+    spec = DataSpec(32, attributes=("Eyeglasses", "Young"))
+    model = method.model(method.tiny, spec).eval()
+    images = torch.randn(4, 3, 32, 32)
+    assert torch.allclose(model(images), model(images.flip(3)), atol=1e-6)
+    moved = images.roll(1, dims=3)
+    alone = model.head(model.trunk(images)), model.head(model.trunk(moved))
+    assert (model(images) - model(moved)).norm() < (alone[0] - alone[1]).norm()
+
+
 def test_unknown_attributes_do_not_count():
     known = torch.tensor([[1, -1], [-1, 0]])
     logits = torch.tensor([[0.5, 9.0], [-9.0, 1.0]])
-    objective = AttributeObjective(Fixed(logits))
+    objective = attribute_objective(logits)
     (update,) = objective.updates(iter([batch(known)]), 0)
     expected = (math.log1p(math.exp(-0.5)) + math.log1p(math.exp(1.0))) / 2
     assert update.loss.item() == pytest.approx(expected)
@@ -107,7 +172,7 @@ def test_unknown_attributes_do_not_count():
 
 
 def test_a_batch_without_any_known_attribute_asks_for_nothing():
-    objective = AttributeObjective(Fixed(torch.ones(2, 2)))
+    objective = attribute_objective(torch.ones(2, 2))
     (update,) = objective.updates(iter([batch(torch.full((2, 2), -1))]), 0)
     assert update.loss.item() == 0
 
