@@ -242,6 +242,53 @@ def blend(
     return model.decode(latents.swap(own, mixed, [model.swap_part], strength))
 
 
+@torch.inference_mode()
+def interpolate(
+    models: ModelCache,
+    checkpoint: str,
+    corners: Sequence[Encoded],
+    places: Sequence[tuple[float, float]],
+    kind: str = "linear",
+) -> Tensor:
+    """Decode latents between pictures: on a path through key-frames, or between four corners.
+
+    Args:
+        models: The loaded models.
+        checkpoint: Of a method that interpolates.
+        corners: Encoded by the same checkpoint: for a path two or more, in order; for a grid four,
+            upper left, upper right, lower left, lower right.
+        places: N pairs x, y in [0, 1]. A path goes from x = 0 to 1; with four corners and
+            ``bilinear`` x runs to the right and y downwards.
+        kind: ``linear``, ``slerp`` or ``cubic`` for a path, ``bilinear`` for a grid.
+
+    Returns:
+        (N, 3, S, S) in [-1, 1].
+
+    Raises:
+        UnsupportedError: The checkpoint cannot interpolate, the kind is unknown, or the number of
+            corners does not suit it.
+    """
+    loaded = models.get(checkpoint)
+    if Operation.INTERPOLATE not in loaded.card.entry.operations:
+        raise UnsupportedError(
+            f"{checkpoint} cannot interpolate; choose a checkpoint that can, such as "
+            f"{', '.join(models.store.names(Operation.INTERPOLATE)) or 'a trained autoencoder'}."
+        )
+    x, y = torch.tensor(places, device=models.device, dtype=torch.float32).unbind(1)
+    codes = [corner.latents for corner in corners]
+    if kind == "bilinear":
+        if len(codes) != 4:
+            raise UnsupportedError(f"A grid lies between 4 pictures, not {len(codes)}.")
+        repeated = [code.map(lambda p: p.expand(len(places), *p.shape[1:])) for code in codes]
+        return loaded.model.decode(latents.bilinear(repeated, x, y))
+    if kind not in latents.PATHS:
+        known = ", ".join((*latents.PATHS, "bilinear"))
+        raise UnsupportedError(f"There is no path {kind!r}; there are {known}.")
+    if len(codes) < 2:
+        raise UnsupportedError("A path leads from one picture to another: give two or more.")
+    return loaded.model.decode(latents.along(codes, x, kind))
+
+
 def grid_places(side: int) -> list[tuple[float, float]]:
     """Return the places of a side x side grid over the unit square, row by row."""
     steps = np.linspace(0, 1, side)

@@ -145,28 +145,64 @@ def swap(receiver: Latents, donor: Latents, names: Sequence[str], strength: floa
     return receiver.replace(**moved)
 
 
-def path(start: Latents, end: Latents, steps: int, kind: str = "linear") -> Latents:
-    """Walk from one code to another.
+def cubic(codes: Sequence[Latents], position: Tensor) -> Latents:
+    """Walk through key-frames on a smooth curve (Catmull and Rom 1974).
 
     Args:
-        start: One code (batch of 1).
-        end: One code.
-        steps: Number of codes, both ends included; at least 2.
-        kind: ``linear`` or ``slerp``.
+        codes: K key-frames, batches of 1; at least 2.
+        position: (N,) in [0, K - 1]; whole numbers are the key-frames.
 
     Returns:
-        A batch of ``steps`` codes at equal distances in alpha.
+        N codes; the curve's velocity is continuous, and between two key-frames alone it is the
+        straight line at even speed.
     """
-    walks = {"linear": lerp, "slerp": slerp}
-    if kind not in walks or steps < 2:
-        raise ValueError(f"A path is one of {sorted(walks)} with at least 2 steps.")
-    alphas = torch.linspace(0, 1, steps, device=next(iter(start.parts.values())).device)
-    repeated = [end_point.map(lambda part: _repeat(part, steps)) for end_point in (start, end)]
-    return walks[kind](repeated[0], repeated[1], alphas)
+
+    def one(name: str) -> Tensor:
+        points = torch.cat([code.parts[name] for code in codes])
+        # Reflected end points: the curve leaves the first key-frame towards the second one.
+        ends = 2 * points[:1] - points[1:2], 2 * points[-1:] - points[-2:-1]
+        padded = torch.cat([ends[0], points, ends[1]])
+        left = position.floor().clamp(0, len(codes) - 2).long()
+        t = _weight_like(position - left, points)
+        p0, p1, p2, p3 = (padded[left + k] for k in range(4))
+        slope1, slope2 = (p2 - p0) / 2, (p3 - p1) / 2
+        # Hermite's basis on [0, 1].
+        return (
+            (2 * t**3 - 3 * t**2 + 1) * p1
+            + (t**3 - 2 * t**2 + t) * slope1
+            + (3 * t**2 - 2 * t**3) * p2
+            + (t**3 - t**2) * slope2
+        )
+
+    return Latents({name: one(name) for name in codes[0]})
 
 
-def _repeat(part: Tensor, count: int) -> Tensor:
-    return part.expand(count, *part.shape[1:])
+PATHS = ("linear", "slerp", "cubic")
+
+
+def along(codes: Sequence[Latents], alpha: Tensor, kind: str = "linear") -> Latents:
+    """Walk through key-frames at equal times from one to the next.
+
+    Args:
+        codes: K key-frames, batches of 1; at least 2.
+        alpha: (N,) in [0, 1], 0 the first and 1 the last key-frame.
+        kind: One of ``PATHS``.
+
+    Returns:
+        N codes.
+
+    Raises:
+        ValueError: Fewer than 2 key-frames, or an unknown kind.
+    """
+    if kind not in PATHS or len(codes) < 2:
+        raise ValueError(f"A path is one of {PATHS} through at least 2 key-frames.")
+    position = alpha * (len(codes) - 1)
+    if kind == "cubic":
+        return cubic(codes, position)
+    left = position.floor().clamp(0, len(codes) - 2).long()
+    frames = cat(codes)
+    walk = slerp if kind == "slerp" else lerp
+    return walk(frames[left], frames[left + 1], position - left)
 
 
 def _weight_like(alpha: Tensor | float, part: Tensor) -> Tensor:

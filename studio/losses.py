@@ -104,6 +104,20 @@ def gradient_penalty(critic: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
     return (gradient.flatten(1).norm(dim=1) - 1).square().mean()
 
 
+def gaussian_kl(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """Measure the divergence of diagonal normal distributions from N(0, 1).
+
+    Args:
+        mean: (B, D).
+        log_variance: (B, D).
+
+    Returns:
+        (B,) nats: half the sum of mean² + variance - 1 - log variance (Kingma and Welling 2014,
+        appendix B).
+    """
+    return (mean.square() + log_variance.exp() - 1 - log_variance).sum(1) / 2
+
+
 def clip_parameters(module: nn.Module, limit: float) -> None:
     """Clip every parameter of a module in place to [-limit, limit] (Arjovsky et al. 2017)."""
     with torch.no_grad():

@@ -121,20 +121,46 @@ def test_swap_ends_are_exact():
         assert torch.equal(swapped.parts["object"], source.parts["object"])
 
 
-@pytest.mark.parametrize("kind", ["linear", "slerp"])
-def test_a_path_has_both_ends_and_even_steps(kind):
+@pytest.mark.parametrize("kind", latents.PATHS)
+def test_a_path_passes_its_key_frames(kind):
+    frames = [codes(seed) for seed in range(4)]
+    walk = latents.along(frames, torch.linspace(0, 1, 4), kind)
+    for place, frame in enumerate(frames):
+        assert close(walk[place : place + 1], frame, 1e-4)
+
+
+@pytest.mark.parametrize("kind", ["linear", "cubic"])
+def test_between_two_key_frames_a_path_is_straight_and_even(kind):
     start, end = codes(0), codes(1)
-    walk = latents.path(start, end, 5, kind)
-    assert len(walk) == 5
-    assert close(walk[:1], start, 1e-4)
-    assert close(walk[4:], end, 1e-4)
-    gaps = walk.flatten("object").diff(dim=0).norm(dim=1)
-    if kind == "linear":
-        assert torch.allclose(gaps, gaps.mean().expand(4), atol=1e-4)
+    alpha = torch.tensor([0.0, 0.2, 0.7, 1.0])
+    walk = latents.along([start, end], alpha, kind)
+    expected = latents.lerp(latents.cat([start] * 4), latents.cat([end] * 4), alpha)
+    assert close(walk, expected, 1e-4)
 
 
-def test_a_path_needs_two_steps_and_a_known_kind():
-    with pytest.raises(ValueError, match="at least 2 steps"):
-        latents.path(codes(0), codes(1), 1)
+def test_a_slerp_path_keeps_the_norms_of_its_ends():
+    start, end = codes(0), codes(1)
+    walk = latents.along([start, end], torch.linspace(0, 1, 5), "slerp")
+    norms = walk.parts["object"].flatten(1).norm(dim=1)
+    assert norms.tolist() == pytest.approx(
+        torch.linspace(norms[0], norms[-1], 5).tolist(), rel=1e-3
+    )
+
+
+def test_a_cubic_path_has_no_corners():
+    frames = [codes(seed) for seed in range(3)]
+    # Steps just before and just after the key-frame in the middle.
+    alpha = torch.tensor([0.5 - 1e-3, 0.5, 0.5 + 1e-3])
+    bends = {}
+    for kind in ("linear", "cubic"):
+        before, after = latents.along(frames, alpha, kind).flatten("object").diff(dim=0)
+        bends[kind] = ((after - before).norm() / before.norm()).item()
+    assert bends["cubic"] < 0.02
+    assert bends["linear"] > 0.5
+
+
+def test_a_path_needs_two_key_frames_and_a_known_kind():
+    with pytest.raises(ValueError, match="at least 2 key-frames"):
+        latents.along([codes(0)], torch.zeros(1))
     with pytest.raises(ValueError, match="slerp"):
-        latents.path(codes(0), codes(1), 3, "spline")
+        latents.along([codes(0), codes(1)], torch.zeros(1), "spline")

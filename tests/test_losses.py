@@ -9,6 +9,7 @@ from studio.losses import (
     LogLoss,
     WassersteinLoss,
     clip_parameters,
+    gaussian_kl,
     gradient_penalty,
     matching_critic_loss,
 )
@@ -89,3 +90,12 @@ def test_clipping_reaches_every_parameter_and_no_further():
     assert max(p.detach().abs().max().item() for p in module.parameters()) <= 0.01
     assert torch.equal(module[1].weight.detach(), torch.full((4,), 0.01))
     assert module[1].running_var.eq(1).all()
+
+
+def test_gaussian_kl_is_that_of_torch_distributions():
+    torch.manual_seed(0)
+    mean, log_variance = torch.randn(3, 4), torch.randn(3, 4)
+    posterior = torch.distributions.Normal(mean, (log_variance / 2).exp())
+    prior = torch.distributions.Normal(torch.zeros(4), torch.ones(4))
+    expected = torch.distributions.kl_divergence(posterior, prior).sum(1)
+    assert torch.allclose(gaussian_kl(mean, log_variance), expected, rtol=1e-4)

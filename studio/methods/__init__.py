@@ -2,12 +2,20 @@
 
 from studio.errors import ConfigError
 from studio.methods import evaluators, genegan
+from studio.methods.autoencoders import aae, acai, aeai, amr, beta_vae, gaia, plain
 from studio.methods.base import Method
 from studio.methods.baselines import cyclic
 
 METHODS: dict[str, Method] = {
     "genegan": genegan.METHOD,
     "cyclic": cyclic.METHOD,
+    "aeai": aeai.METHOD,
+    "autoencoder": plain.METHOD,
+    "aae": aae.METHOD,
+    "acai": acai.METHOD,
+    "beta_vae": beta_vae.METHOD,
+    "amr": amr.METHOD,
+    "gaia": gaia.METHOD,
     "attributes": evaluators.ATTRIBUTES,
     "identity": evaluators.IDENTITY,
     "eyes": evaluators.EYES,

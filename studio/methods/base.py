@@ -153,6 +153,8 @@ class Objective(nn.Module):
     """One stage of training: the model, its critics and weights, and the algorithm's own state."""
 
     model: LatentModel | Translator | Evaluator
+    # Maps (B, 3, H, W) images to feature maps; set by the run where the stage names an evaluator.
+    features: Callable[[Tensor], list[Tensor]] | None = None
 
     @abstractmethod
     def players(self) -> dict[str, list[nn.Parameter]]:
@@ -197,6 +199,9 @@ class GradientStage:
         attribute: What a contrast batch contrasts.
         averaging: Decay of the averaged weights that are shipped; 0 ships the raw weights.
         decay: The learning rate falls linearly to 0 over this last fraction of the steps.
+        flip: Mirror training pictures at random.
+        features: Checkpoint of an evaluator whose feature maps the loss compares; the run loads it
+            and sets the objective's ``features``.
     """
 
     name: str
@@ -207,6 +212,7 @@ class GradientStage:
     averaging: float = 0.0
     decay: float = 0.0
     flip: bool = True
+    features: str = ""
 
 
 @dataclass(frozen=True)

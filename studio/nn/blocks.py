@@ -47,6 +47,22 @@ def up(inputs: int, outputs: int) -> nn.Sequential:
     )
 
 
+def convolutions(inputs: int, outputs: int, depth: int) -> nn.Sequential:
+    """Keep the resolution: ``depth`` 3x3 convolutions, each with batch norm and ReLU (VGG).
+
+    Returns:
+        A module that maps (B, inputs, H, W) to (B, outputs, H, W).
+    """
+    layers: list[nn.Module] = []
+    for channels in [inputs, *[outputs] * (depth - 1)]:
+        layers += [
+            Conv2d(channels, outputs, 3, padding=1, bias=False),
+            nn.BatchNorm2d(outputs),
+            nn.ReLU(),
+        ]
+    return nn.Sequential(*layers)
+
+
 def constrain(layer: nn.Module, norm: Norm) -> nn.Module:
     """Wrap a layer's weight in spectral normalization where ``norm`` asks for it."""
     return parametrizations.spectral_norm(layer) if norm == "spectral" else layer

@@ -1,11 +1,12 @@
 """Encoders, decoders, critics and recognition trunks assembled from blocks."""
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 
-from studio.nn.blocks import Norm, Residual, constrain, down, up
+from studio.nn.blocks import Norm, Residual, constrain, convolutions, down, up
 from studio.nn.mixed import Conv2d, ConvTranspose2d
 
 
@@ -75,3 +76,75 @@ class ResidualTrunk(nn.Sequential):
             nn.Flatten(),
         )
         self.out_features = width * 8
+
+
+class PooledEncoder(nn.Sequential):
+    """Convolution blocks with max-pooling and two linear layers: (B, 3, S, S) to (B, outputs)."""
+
+    def __init__(
+        self, maps: Sequence[int], depth: int, size: int, hidden: int, outputs: int
+    ) -> None:
+        """Build the layers.
+
+        Args:
+            maps: Of each block; each halves the resolution.
+            depth: Convolutions in a block.
+            size: S.
+            hidden: Units of the first linear layer.
+            outputs: Of the second.
+        """
+        blocks = [
+            nn.Sequential(convolutions(a, b, depth), nn.MaxPool2d(2))
+            for a, b in pairwise([3, *maps])
+        ]
+        side = size // 2 ** len(maps)
+        head = [
+            nn.Flatten(),
+            nn.Linear(maps[-1] * side**2, hidden, bias=False),
+            nn.BatchNorm1d(hidden),
+            nn.ReLU(),
+            nn.Linear(hidden, outputs),
+        ]
+        super().__init__(*blocks, *head)
+
+
+class UpsampledDecoder(nn.Module):
+    """The mirror image of :class:`PooledEncoder`: (B, inputs) to (B, 3, S, S) in [-1, 1]."""
+
+    def __init__(
+        self, maps: Sequence[int], depth: int, size: int, hidden: int, inputs: int
+    ) -> None:
+        """Build the layers; arguments as for the encoder."""
+        super().__init__()
+        side = size // 2 ** len(maps)
+        self.stem = nn.Sequential(
+            nn.Linear(inputs, hidden, bias=False),
+            nn.BatchNorm1d(hidden),
+            nn.ReLU(),
+            nn.Linear(hidden, maps[-1] * side**2, bias=False),
+            nn.BatchNorm1d(maps[-1] * side**2),
+            nn.ReLU(),
+            nn.Unflatten(1, (maps[-1], side, side)),
+        )
+        upwards = [*reversed(maps), maps[0]]
+        self.blocks = nn.Sequential(
+            *[
+                nn.Sequential(nn.Upsample(scale_factor=2), convolutions(a, b, depth))
+                for a, b in pairwise(upwards)
+            ]
+        )
+        self.to_rgb = Conv2d(maps[0], 3, 3, padding=1)
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Decode (B, inputs) to images."""
+        # The layout of everything else: with another one the same weights round differently.
+        features = self.stem(z).contiguous(memory_format=torch.channels_last)
+        return torch.tanh(self.to_rgb(self.blocks(features)).float())
+
+
+def perceptron(*units: int) -> nn.Sequential:
+    """Linear layers with leaky ReLUs between them: (B, units[0]) to (B, units[-1])."""
+    layers: list[nn.Module] = []
+    for a, b in pairwise(units):
+        layers += [nn.Linear(a, b), nn.LeakyReLU(0.2)]
+    return nn.Sequential(*layers[:-1])

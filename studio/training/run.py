@@ -20,6 +20,7 @@ from studio.data.batch import DataSpec
 from studio.data.folder import DataSet, open_set
 from studio.errors import ConfigError, TrainingError
 from studio.methods.base import GradientStage, Method, Objective
+from studio.methods.evaluators import AttributeClassifier
 from studio.training.samples import sample_sheet
 from studio.training.trainer import Terms, Trainer
 
@@ -192,6 +193,8 @@ class _Session:
     def _build(self, stage: GradientStage) -> Trainer:
         model = self.method.model(self.config, self.spec)
         objective = stage.objective(model)
+        if stage.features:
+            objective.features = self._feature_maps(stage.features)
         if self.request.parent:
             self._start_from_parent(objective)
         precision = pick_precision(self.request.precision, self.device)
@@ -211,6 +214,16 @@ class _Session:
             raise ConfigError(f"{parent} is a {card.method} checkpoint, not {self.request.method}.")
         weights = {f"model.{k}": v for k, v in store.load(parent)[0].state_dict().items()}
         load_strict(objective, {**weights, **store.critics(parent)}, parent)
+
+    def _feature_maps(self, checkpoint: str) -> Callable[[Tensor], list[Tensor]]:
+        """Load the evaluator whose feature maps a loss compares.
+
+        A bound method, not a module: the evaluator is no part of what is trained or saved.
+        """
+        evaluator = CheckpointStore().load(checkpoint)[0].to(self.device)
+        if not isinstance(evaluator, AttributeClassifier):
+            raise ConfigError(f"{checkpoint} is no attribute classifier: it has no feature maps.")
+        return evaluator.eval().requires_grad_(False).feature_maps
 
     def _batches(self, stage: GradientStage) -> loading.Batches:
         request = self.request

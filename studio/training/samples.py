@@ -7,13 +7,13 @@ from torch import nn
 from studio import images
 from studio.data.batch import DataSpec
 from studio.data.folder import DataSet
-from studio.latents import swap
+from studio.latents import lerp, swap
 from studio.methods.base import LatentModel
 
 
 @torch.no_grad()
 def sample_sheet(model: nn.Module, data: DataSet, spec: DataSpec, count: int = 10) -> bytes | None:
-    """Draw originals, reproductions, removals and swaps of held-out pictures.
+    """Draw originals, reproductions and edits of held-out pictures.
 
     Args:
         model: Of any method.
@@ -22,8 +22,10 @@ def sample_sheet(model: nn.Module, data: DataSet, spec: DataSpec, count: int = 1
         count: Columns.
 
     Returns:
-        A PNG, or None where the model makes no pictures or the part is empty. Rows: receiver, its
-        reconstruction, donor, the receiver with the donor's object, the donor without it.
+        A PNG, or None where the model makes no pictures or the part is empty. Rows of a model that
+        swaps: receiver, its reconstruction, donor, the receiver with the donor's object, the donor
+        without it. Rows of another one: a picture, its reconstruction, three steps towards another
+        picture, that one's reconstruction, and the other picture.
     """
     if not isinstance(model, LatentModel) or len(data) < 2:
         return None
@@ -36,14 +38,16 @@ def sample_sheet(model: nn.Module, data: DataSet, spec: DataSpec, count: int = 1
     model.eval()
     device = next(model.parameters()).device
     donor, receiver = (model.encode(batch.to(device)) for batch in (donor_images, receiver_images))
-    swapped = model.decode(swap(receiver, donor, [model.swap_part]))
-    rows = [
-        receiver_images,
-        model.decode(receiver),
-        donor_images,
-        swapped,
-        model.decode(model.remove(donor)),
-    ]
+    if model.swap_part:
+        edited = [
+            donor_images,
+            model.decode(swap(receiver, donor, [model.swap_part])),
+            model.decode(model.remove(donor)),
+        ]
+    else:
+        edited = [model.decode(lerp(receiver, donor, alpha)) for alpha in (0.25, 0.5, 0.75)]
+        edited += [model.decode(donor), donor_images]
+    rows = [receiver_images, model.decode(receiver), *edited]
     model.train(training)
     sheet = images.sheet([list(images.to_pictures(row.cpu())) for row in rows])
     return images.encode_png(sheet)

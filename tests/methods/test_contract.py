@@ -176,9 +176,9 @@ def swap(models, name, picture):
     return editing.swap(models, name, face, face)
 
 
-def blend(models, name, picture):
+def interpolate(models, name, picture):
     face = encoded(models, name, picture)
-    return editing.blend(models, name, face, [face] * 4, [(0.5, 0.5)])
+    return editing.interpolate(models, name, [face] * 4, [(0.5, 0.5)], "bilinear")
 
 
 def translate(models, name, picture):
@@ -187,7 +187,7 @@ def translate(models, name, picture):
 
 SERVICES = {
     Operation.SWAP: swap,
-    Operation.INTERPOLATE: blend,
+    Operation.INTERPOLATE: interpolate,
     Operation.TRANSLATE: translate,
 }
 

@@ -1,0 +1,1 @@
+"""AEAI and the autoencoders that it is compared with."""
