@@ -29,6 +29,8 @@ pillow_heif.register_heif_opener()
 Picture = npt.NDArray[np.uint8]
 
 MAX_BYTES = 25 * 1024 * 1024
+# A PNG of ours with the largest photograph in it, which no camera's JPEG reaches.
+MAX_RESULT_BYTES = 200 * 1024 * 1024
 MAX_PIXELS = 50_000_000
 MIN_SIDE = 16
 MAX_ASPECT = 20
@@ -83,7 +85,7 @@ class Photo:
         return seen
 
 
-def read_photo(source: Path | bytes) -> Photo:
+def read_photo(source: Path | bytes, most_bytes: int = MAX_BYTES) -> Photo:
     """Read a photograph of at most 50 megapixels and 25 MB.
 
     EXIF orientation is honoured; grey, CMYK, palette and 16-bit pictures become 8-bit RGB;
@@ -91,12 +93,13 @@ def read_photo(source: Path | bytes) -> Photo:
 
     Args:
         source: A file, or its bytes.
+        most_bytes: Another limit of the file's size, such as ``MAX_RESULT_BYTES``.
 
     Raises:
         ImageError: The file is no usable photograph; one sentence says why and what to do.
     """
-    data = source if isinstance(source, bytes) else _read_file(source)
-    _check_bytes(data)
+    data = source if isinstance(source, bytes) else _read_file(source, most_bytes)
+    _check_bytes(data, most_bytes)
     with _open(data) as opened:
         _check_frames(opened)
         _check_sides(*opened.size)
@@ -302,26 +305,26 @@ def save_mp4(target: Path, frames: Sequence[Picture], *, fps: float = 25) -> Non
         container.mux(stream.encode())
 
 
-def _read_file(path: Path) -> bytes:
+def _read_file(path: Path, most_bytes: int) -> bytes:
     """Read a file's bytes, one more than allowed at most."""
     try:
         with path.open("rb") as file:
-            return file.read(MAX_BYTES + 1)
+            return file.read(most_bytes + 1)
     except OSError as error:
         raise ImageError(
             f"The file {path.name!r} cannot be read; choose {EXPECTED} that exists."
         ) from error
 
 
-def _check_bytes(data: bytes) -> None:
+def _check_bytes(data: bytes, most_bytes: int) -> None:
     """Refuse what is too large or known not to be a photograph.
 
     Raises:
         ImageError: Too many bytes, none, or the signature of another kind of file.
     """
-    if len(data) > MAX_BYTES:
+    if len(data) > most_bytes:
         raise ImageError(
-            f"The file is larger than {MAX_BYTES // 2**20} MB; save it as a JPEG or at a smaller "
+            f"The file is larger than {most_bytes // 2**20} MB; save it as a JPEG or at a smaller "
             "size and choose that."
         )
     if not data:

@@ -5,6 +5,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 from studio.errors import RecipeError
 from studio.images import Photo
@@ -151,6 +152,13 @@ class Recipe:
     def to_text(self) -> Mapping[str, str]:
         """Return the PNG text that carries this recipe."""
         return {TEXT_KEY: self.to_json()}
+
+
+def is_result(path: Path) -> bool:
+    """Say whether a file is a PNG that carries a recipe, by its first megabyte."""
+    with path.open("rb") as file:
+        head = file.read(2**20)
+    return head.startswith(b"\x89PNG") and TEXT_KEY.encode() in head
 
 
 def picture_hash(photo: Photo) -> str:

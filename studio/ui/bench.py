@@ -68,9 +68,7 @@ def preview(context: Context, path: str) -> Photo:
     Raises:
         ImageError: The file is no usable photograph.
     """
-    return context.memory.get(
-        ("preview", path), lambda: shrink(images.read_photo(Path(path))), _photo_bytes
-    )
+    return context.memory.get(("preview", path), lambda: shrink(_photo(path)), _photo_bytes)
 
 
 def shrink(photo: Photo) -> Photo:
@@ -306,7 +304,12 @@ def result(
 
 
 def _subject(seat: Seat) -> Subject:
-    return Subject(images.read_photo(Path(seat.path)), seat.alignment)
+    return Subject(_photo(seat.path), seat.alignment)
+
+
+def _photo(path: str) -> Photo:
+    """Read a seated photograph, which may be a large result of ours or restored from one."""
+    return images.read_photo(Path(path), images.MAX_RESULT_BYTES)
 
 
 def settings(draft: Draft, recipe: Recipe, seats: Mapping[str, Seat]) -> Draft:

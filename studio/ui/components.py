@@ -103,3 +103,8 @@ def note(text: str) -> str:
 def picker_choices(cards: Sequence[Card]) -> list[tuple[str, str]]:
     """Return labels and names for a dropdown of checkpoints."""
     return [(checkpoint_label(card), card.name) for card in cards]
+
+
+def sources_fold() -> gr.Accordion:
+    """Return the frame around the sources: on a phone they fold away, elsewhere it is invisible."""
+    return gr.Accordion("Photos", open=True, elem_classes="ls-fold")

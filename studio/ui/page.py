@@ -11,7 +11,8 @@ from studio.ui.tabs import models, swap
 
 TITLE = "Latent Studio"
 # Uploads are photographs; each place checks its own limit too and says so in a sentence.
-MAX_UPLOAD = "30mb"
+# Of a result that is dropped back; photographs have a limit of their own.
+MAX_UPLOAD = "200mb"
 
 
 def build(context: Context) -> gr.Blocks:

@@ -190,6 +190,18 @@ def test_saved_file_restores_pictures_and_settings(context, pair, upload):
     assert np.array_equal(saved(context, restored).pixels, made.pixels)
 
 
+def test_a_result_may_be_larger_than_a_photograph(context, pair, upload, monkeypatch):
+    made = saved(context, pair)
+    monkeypatch.setattr(swap, "MAX_BYTES", 1000)
+    with pytest.raises(ImageError, match="The file is larger than"):
+        swap.on_photo(context, "donor", upload(images.encode_png(made.pixels), "a.png"), pair)
+    dropped = upload(images.encode_png(made.pixels, text=made.text), "anna__ben.png")
+    assert swap.on_photo(context, "donor", dropped, History()).present.seats.keys() == {
+        "receiver",
+        "donor",
+    }
+
+
 def io_path_of(history, role):
     return Path(history.present.seats[role].path)
 

@@ -13,10 +13,18 @@ from gradio.utils import get_upload_folder
 from studio import editing, images
 from studio.errors import ImageError, RecipeError
 from studio.faces.align import Alignment
-from studio.images import MAX_BYTES, Photo
-from studio.recipes import Recipe
+from studio.images import MAX_BYTES, MAX_RESULT_BYTES, Photo
+from studio.recipes import Recipe, is_result
 from studio.ui import bench, examples, screen
-from studio.ui.components import choices, data_uri, describe, note, photo_drop, picker_choices
+from studio.ui.components import (
+    choices,
+    data_uri,
+    describe,
+    note,
+    photo_drop,
+    picker_choices,
+    sources_fold,
+)
 from studio.ui.components import stage as stage_component
 from studio.ui.context import Context
 from studio.ui.draft import CHILDREN, EXEMPLARS, RECEIVER, ROLES, Draft, History, Seat
@@ -74,7 +82,7 @@ class Desk:
 def build(context: Context) -> None:
     """Lay the tab out and bind its events."""
     with gr.Row(elem_classes="ls-desk"):
-        with gr.Column(elem_classes="ls-sources", min_width=0):
+        with gr.Column(elem_classes="ls-sources", min_width=0), sources_fold():
             drops, extra = _build_sources()
             gr.HTML('<h3 class="ls-title">Examples</h3>', apply_default_css=False)
             shown = choices(_examples_value(context), elem_classes="ls-examples")
@@ -259,13 +267,14 @@ def on_refresh(context: Context, history: History) -> History:
 
 def on_photo(context: Context, role: str, event: Event, history: History) -> History:
     """Seat an uploaded photograph, or restore a result of ours with all its settings."""
-    if int(event.get("bytes") or 0) > MAX_BYTES:
+    if not event.get("path") and int(event.get("bytes") or 0) > MAX_BYTES:
         raise ImageError(
             f"{event.get('name', 'The file')} is larger than {MAX_BYTES // 2**20} MB; save it as "
             "a JPEG or at a smaller size and choose that."
         )
     path = uploaded(event.get("path"))
-    photo = images.read_photo(Path(path))
+    limit = MAX_RESULT_BYTES if is_result(Path(path)) else MAX_BYTES
+    photo = images.read_photo(Path(path), limit)
     recipe = Recipe.from_photo(photo)
     if recipe is not None:
         return history.then(_restored(history.present, photo, recipe))

@@ -67,7 +67,7 @@ def test_an_unknown_reconstruction_is_refused():
 
 def test_feature_space_compares_feature_maps_beside_pixels():
     built = objective(plain, reconstruction="features")
-    with pytest.raises(ConfigError, match="attributes.celeba-64"):
+    with pytest.raises(ConfigError, match=r"attributes\.celeba-64"):
         one_step(built)
     built.features = lambda images: [images.mean((2, 3)), 2 * images]
     loss = built._reconstruction(torch.zeros(2, 3, 4, 4), torch.full((2, 3, 4, 4), 0.5))
