@@ -59,8 +59,9 @@ def _smiling(head: Head, intensity: float) -> Head:
 
 
 SMILE = Factor(
-    gives=lambda head: head.expression == "smile",
-    takes=lambda head: head.expression == "neutral",
+    # A mouth that is opened otherwise hides how far the smile opens it.
+    gives=lambda head: head.expression == "smile" and head.mouth_open == 0,
+    takes=lambda head: head.expression == "neutral" and head.mouth_open == 0,
     transplant=lambda receiver, donor: _smiling(receiver, donor.intensity),
     remove=lambda head: _smiling(head, 0.0),
     ladder=lambda head: [_smiling(head, step / 10) for step in range(11)],
