@@ -183,6 +183,25 @@ class DataSet:
         """Return one partition: ``train``, ``validation`` or ``test``."""
         return self.select(self.partition == PARTITIONS[name])
 
+    def where(self, column: str, values: Sequence[str]) -> "DataSet":
+        """Return the rows whose class is one of some texts, such as one object of many.
+
+        Raises:
+            DataError: There is no such column of classes, or none of its rows has a value.
+        """
+        if column not in self.classes:
+            raise DataError(
+                f"The data set {self.name} has no classes {column!r}; "
+                f"it has {', '.join(sorted(self.classes)) or 'none'}."
+            )
+        there = self.classes[column]
+        for value in values:
+            if value not in there:
+                raise DataError(
+                    f"The data set {self.name} has no {column} {value!r}; {_choice(there)}."
+                )
+        return self.select(np.isin(there, values))
+
     def attribute(self, name: str) -> NDArray[np.int8]:
         """Return an attribute's column.
 
@@ -270,6 +289,12 @@ class DataSet:
             ) from error
 
 
+def _choice(values: NDArray[np.str_], most: int = 12) -> str:
+    """Say which texts there are, or the first of them."""
+    known = list(dict.fromkeys(value for value in values.tolist() if value))
+    return f"it has {', '.join(known[:most])}" + (", ..." if len(known) > most else "")
+
+
 def decode_square(content: bytes, size: int) -> NDArray[np.uint8]:
     """Decode a picture, crop its middle square and resize it to (size, size, 3)."""
     with Image.open(io.BytesIO(content)) as opened:
@@ -281,7 +306,7 @@ def decode_square(content: bytes, size: int) -> NDArray[np.uint8]:
 
 
 def open_set(location: Path) -> DataSet:
-    """Open a data set: a folder or zip with ``attributes.csv``, a zip with X.csv, or CelebA.
+    """Open a data set: a folder or zip with ``attributes.csv``, a zip with X.csv, CelebA or COIL.
 
     Args:
         location: A folder, a zip file, or the stem of X.zip and X.csv.
@@ -312,9 +337,21 @@ def _open_plain(location: Path) -> DataSet:
         raise DataError(
             f"{location} holds no pictures; expected {', '.join(sorted(PICTURES))} files."
         )
+    return _from_table(location, source, table, pictures)
+
+
+def _from_table(
+    location: Path, source: Source, table: list[dict[str, str]] | None, pictures: list[str]
+) -> DataSet:
+    from studio.data import turntable  # the layout builds on this module
+
     if table is None:
-        return from_rows(location, source, _rows_from_folders(pictures))
-    return from_rows(location, source, _resolve_files(table, pictures, location))
+        rows = turntable.rows_of_coil(pictures) or _rows_from_folders(pictures)
+    else:
+        rows = _resolve_files(table, pictures, location)
+    if turntable.is_turntable(rows):
+        return turntable.open_turntable(location, source, rows)
+    return from_rows(location, source, rows)
 
 
 def _table(location: Path, source: Source, names: list[str]) -> list[dict[str, str]] | None:
@@ -372,7 +409,8 @@ def from_rows(
     """Build a data set from the rows of a table.
 
     Columns named ``factor_*``, eye positions and ``size`` are floats; columns that hold only 0, 1
-    and nothing are attributes; ``partition`` splits; all others are classes.
+    and nothing are attributes; ``partition`` splits; ``alignment`` says how all pictures are
+    aligned; all others are classes.
 
     Args:
         location: Of the data set; its stem becomes the name.
@@ -384,11 +422,13 @@ def from_rows(
         The data set.
 
     Raises:
-        DataError: A number cannot be read, or a partition is none of 0, 1 and 2.
+        DataError: A number cannot be read, a partition is none of 0, 1 and 2, or the pictures are
+            not all aligned alike.
     """
     columns = {name: [row.get(name) or "" for row in rows] for name in rows[0] if name}
     files = tuple(columns.pop("file"))
     partition = columns.pop("partition", None)
+    alignment = _alignment(columns.pop("alignment", ["celeba"]))
     attributes, classes, factors = {}, {}, {}
     for name, values in columns.items():
         if name.startswith("factor_") or name.endswith(("_eye_x", "_eye_y")) or name == "size":
@@ -411,6 +451,7 @@ def from_rows(
             else _partitions(partition)
         ),
         decode=decode,
+        alignment=alignment,
         digest=digest,
     )
 
@@ -423,6 +464,15 @@ def _partitions(values: list[str]) -> NDArray[np.int8]:
             f"The column partition holds 0 (train), 1 (validation) or 2 (test), not {wrong[0]!r}."
         )
     return np.array([int(value) for value in values], np.int8)
+
+
+def _alignment(values: list[str]) -> str:
+    if set(values) not in ({"celeba"}, {"none"}):
+        raise DataError(
+            "The column alignment holds celeba or none, the same for all pictures, "
+            f"not {', '.join(sorted(set(values)))}."
+        )
+    return values[0]
 
 
 def _floats(name: str, values: list[str]) -> NDArray[np.float64]:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from studio.data import celeba
+from studio.data import celeba, turntable
 from studio.data.folder import (
     PARTITIONS,
     PICTURES,
@@ -118,6 +118,8 @@ def _layout(location: Path, data: DataSet) -> str:
         return f"a zip with {packed.with_suffix('.csv').name} beside it"
     if TABLE in data.source.names():
         return f"{kind} with {TABLE}"
+    if turntable.rows_of_coil(data.files):
+        return f"{kind} in COIL-100's own layout"
     return f"{kind} with one folder per class" if data.classes else f"{kind} without labels"
 
 

@@ -6,24 +6,21 @@ is placed as CelebA aligns its photographs: whatever the pose, the eyes stand at
 Every random choice has a stream of its own, so that a new factor leaves old pictures as they were.
 """
 
-import csv
-import hashlib
 import math
 import random
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
 import torch
-import torch.nn.functional as F
-from PIL import Image
 from torch import Tensor
 
 from studio.errors import ConfigError
-from studio.render import sdf
+from studio.render import sdf, sets, tracing
+from studio.render.paint import between, edge, linear, mixed, plain
 from studio.render.sdf import Points, Vector
+from studio.render.tracing import Camera
 
 EXPRESSIONS = ("neutral", "smile", "scream", "surprise", "squint")
 EYEGLASSES = ("none", "round", "square", "sunglasses")
@@ -36,11 +33,6 @@ _IDENTITIES = 1000
 _NO_CHANGES: Mapping[str, object] = MappingProxyType({})
 _NO_CHOICES: Mapping[str, Sequence[object]] = MappingProxyType({})
 _NEAR, _FAR = 1.1, 3.6
-_SAMPLES = 2
-_BLOCK = 4
-_RAYS_AT_ONCE = 16384
-_PICTURES_AT_ONCE = 64
-_THREADS = 2
 
 
 @dataclass(frozen=True)
@@ -112,11 +104,6 @@ def _check_choice(name: str, value: str, allowed: Sequence[str]) -> None:
         raise ConfigError(f"{name} is {value!r}; choose one of {', '.join(allowed)}.")
 
 
-def _stream(seed: int, name: str) -> random.Random:
-    digest = hashlib.sha256(f"{seed}/{name}".encode()).digest()
-    return random.Random(int.from_bytes(digest[:8], "big"))
-
-
 _DRAWS: Mapping[str, Callable[[random.Random], object]] = {
     "identity": lambda rng: rng.randrange(_IDENTITIES),
     "expression": lambda rng: rng.choices(EXPRESSIONS, (30, 46, 8, 8, 8))[0],
@@ -181,7 +168,7 @@ def sample_heads(
         raise ConfigError(f"{count} heads were asked for; give 0 or more.")
     columns = {}
     for name, draw in _DRAWS.items():
-        rng = _stream(seed, name)
+        rng = sets.stream(seed, name)
         if name in fixed:
             columns[name] = [fixed[name]] * count
         elif name in choices:
@@ -193,18 +180,6 @@ def sample_heads(
         columns["intensity"] = [0.0 if kind == "neutral" else value for kind, value in pairs]
     rows = zip(*columns.values(), strict=True)
     return [Head(**dict(zip(columns, row, strict=True))) for row in rows]
-
-
-def _linear(colour: Vector) -> Vector:
-    return colour[0] ** 2.2, colour[1] ** 2.2, colour[2] ** 2.2
-
-
-def _between(a: Vector, b: Vector, share: float) -> Vector:
-    return (
-        a[0] + (b[0] - a[0]) * share,
-        a[1] + (b[1] - a[1]) * share,
-        a[2] + (b[2] - a[2]) * share,
-    )
 
 
 _SKIN_TONES: tuple[Vector, ...] = (
@@ -296,7 +271,7 @@ _BONES: Mapping[str, tuple[float, float]] = {
 
 def _identity(seed: int) -> _Identity:
     def draw(name: str) -> random.Random:
-        return _stream(seed, f"identity/{name}")
+        return sets.stream(seed, f"identity/{name}")
 
     bones = {name: draw(name).uniform(*limits) for name, limits in _BONES.items()}
     place = draw("skin").random() * (len(_SKIN_TONES) - 1)
@@ -309,9 +284,9 @@ def _identity(seed: int) -> _Identity:
     bearded = style not in ("bob", "long") and draw("beard").random() < 0.3
     return _Identity(
         **bones,
-        skin=_linear(_between(_SKIN_TONES[tone], _SKIN_TONES[tone + 1], place - tone)),
-        hair=_linear((hair[0] * shade, hair[1] * shade, hair[2] * shade)),
-        iris=_linear(draw("iris").choices(_EYE_COLOURS, iris_weights)[0]),
+        skin=linear(between(_SKIN_TONES[tone], _SKIN_TONES[tone + 1], place - tone)),
+        hair=linear((hair[0] * shade, hair[1] * shade, hair[2] * shade)),
+        iris=linear(draw("iris").choices(_EYE_COLOURS, iris_weights)[0]),
         hair_style=style,
         bangs=style not in ("bald", "buzz") and draw("bangs").random() < 0.4,
         parting=draw("parting").choice((-0.3, 0.0, 0.3)),
@@ -356,33 +331,12 @@ def _grimace(head: Head, person: _Identity) -> _Grimace:
     )
 
 
-@dataclass(frozen=True)
-class _Camera:
-    """Axes of the picture in the head's coordinates."""
-
-    right: Vector
-    up: Vector
-    back: Vector
-
-    def to_head(self, vector: Vector) -> Vector:
-        """Return a vector of camera coordinates in the head's."""
-        return (
-            vector[0] * self.right[0] + vector[1] * self.up[0] + vector[2] * self.back[0],
-            vector[0] * self.right[1] + vector[1] * self.up[1] + vector[2] * self.back[1],
-            vector[0] * self.right[2] + vector[1] * self.up[2] + vector[2] * self.back[2],
-        )
-
-    def from_head(self, vector: Vector) -> Vector:
-        """Return a vector of the head's coordinates in the camera's."""
-        return sdf.dot(vector, self.right), sdf.dot(vector, self.up), sdf.dot(vector, self.back)
-
-
-def _camera(head: Head) -> _Camera:
+def _camera(head: Head) -> Camera:
     yaw, pitch = math.radians(head.yaw), math.radians(head.pitch)
     back = (-math.sin(yaw), -math.cos(yaw) * math.sin(pitch), math.cos(yaw) * math.cos(pitch))
     # The picture's horizontal is the line through the eyes as it is seen: alignment undoes roll.
     right = sdf.normalized((1 - back[0] ** 2, -back[0] * back[1], -back[0] * back[2]))
-    return _Camera(right, sdf.cross(back, right), back)
+    return Camera(right, sdf.cross(back, right), back)
 
 
 _SKIN, _EYEBALL, _TEETH, _HAIR, _HAT, _FRAME, _LENS, _CLOTH = range(8)
@@ -399,17 +353,35 @@ class _Portrait:
         self.person = _identity(head.identity)
         self.grimace = _grimace(head, self.person)
         self.camera = _camera(head)
-        self.ahead = self.camera.to_head((0.0, 0.0, -1.0))
-        wear = _stream(head.style, "wear")
+        self.ahead = self.camera.ahead
+        # A turned head is shown larger, so that its eyes stay where they are: this is at least it.
+        self.width = 2 * self.person.eye_distance / (RIGHT_EYE[0] - LEFT_EYE[0])
+        self.far = _FAR
+        self.gains = head.colour_cast
+        wear = sets.stream(head.style, "wear")
         self.hat_style = wear.choice(HAT_STYLES)
-        self.hat_colour = _linear(wear.choice(_CLOTH_COLOURS))
-        self.cloth_colour = _linear(wear.choice(_CLOTH_COLOURS))
-        self.frame_colour = _linear(wear.choice(_FRAME_COLOURS))
+        self.hat_colour = linear(wear.choice(_CLOTH_COLOURS))
+        self.cloth_colour = linear(wear.choice(_CLOTH_COLOURS))
+        self.frame_colour = linear(wear.choice(_FRAME_COLOURS))
         face, mouth = self.person, self.grimace
         self.drop = 0.95 * mouth.mouth_half_height
         self.nose_y = -face.nose_length
         self.mouth_y = -0.27 - face.nose_length - 0.6 * mouth.mouth_half_height
         self.chin_y = -0.97 + face.chin_drop - self.drop
+
+    def rays(self, across: Tensor, down: Tensor) -> Points:
+        """Return where the rays of picture fractions (N,) start, in the head's coordinates."""
+        scale = 2 * self.person.eye_distance * self.camera.right[0] / (RIGHT_EYE[0] - LEFT_EYE[0])
+        x = (across - (LEFT_EYE[0] + RIGHT_EYE[0]) / 2) * scale
+        return self.camera.rays(x, (LEFT_EYE[1] - down) * scale, _NEAR)
+
+    def shade(self, points: Points) -> Tensor:
+        """Return the light that surface points send to the camera, (3, N) linear."""
+        return _shade(self, points)
+
+    def backdrop(self, across: Tensor, down: Tensor) -> Tensor:
+        """Return the background at picture fractions (N,) in [0, 1], (3, N) linear."""
+        return _backdrop(self.head, across, down)
 
     def distance(self, points: Points) -> Tensor:
         """Return the distance to the nearest part, (N,)."""
@@ -475,8 +447,8 @@ class _Portrait:
         return sdf.smooth_union(sdf.smooth_union(chin, cheek, 0.3), muzzle, 0.2)
 
     def _neck(self, mirrored: Points) -> Tensor:
-        pivot = self.camera.from_head((0.0, -0.85, -0.85))
-        end = self.camera.to_head((pivot[0], pivot[1] - 1.1, pivot[2] - 0.15))
+        pivot = self.camera.from_scene((0.0, -0.85, -0.85))
+        end = self.camera.to_scene((pivot[0], pivot[1] - 1.1, pivot[2] - 0.15))
         # The neck stays in the plane of symmetry, which leaves out a roll too small to be seen.
         return sdf.capsule(mirrored, (0.0, -0.7, -0.85), (0.0, end[1], end[2]), 0.4)
 
@@ -556,13 +528,13 @@ class _Portrait:
         return sdf.smooth_difference(ear, hollow, 0.03)
 
     def _cloth(self, points: Points) -> Tensor:
-        pivot = self.camera.from_head((0.0, -0.85, -0.85))
+        pivot = self.camera.from_scene((0.0, -0.85, -0.85))
         base = (pivot[0], pivot[1] - 0.9, pivot[2] - 0.15)
         slopes = [
             sdf.cone(
                 points,
-                self.camera.to_head(base),
-                self.camera.to_head((base[0] + side * 1.5, base[1] - 0.45, base[2])),
+                self.camera.to_scene(base),
+                self.camera.to_scene((base[0] + side * 1.5, base[1] - 0.45, base[2])),
                 0.47,
                 0.5,
             )
@@ -678,21 +650,6 @@ class _Portrait:
         return sdf.rounded_rectangle(width, height + 0.03, (0.235, 0.19), 0.12), 0.235, 0.026
 
 
-def _mixed(base: Tensor, colour: Vector, weight: Tensor) -> Tensor:
-    """Blend a colour into (3, N) colours, by weights (N,) in [0, 1]."""
-    target = torch.tensor(colour, dtype=base.dtype).unsqueeze(1)
-    return base + (target - base) * weight
-
-
-def _plain(colour: Vector, count: int) -> Tensor:
-    return torch.tensor(colour).unsqueeze(1).expand(3, count)
-
-
-def _edge(distance: Tensor, width: float) -> Tensor:
-    """Return 1 inside a boundary and 0 outside, with a soft edge of a width, (N,)."""
-    return (0.5 - distance * (1 / width)).clamp_(0, 1)
-
-
 class _Paint:
     """Colours of a portrait's surfaces, linear, before light."""
 
@@ -707,10 +664,10 @@ class _Paint:
             _EYEBALL: self._eyeball,
             _TEETH: self._teeth,
             _HAIR: self._hair,
-            _HAT: lambda spots: _plain(self.portrait.hat_colour, len(spots[0])),
-            _FRAME: lambda spots: _plain(self.portrait.frame_colour, len(spots[0])),
-            _LENS: lambda spots: _plain((0.006, 0.006, 0.008), len(spots[0])),
-            _CLOTH: lambda spots: _plain(self.portrait.cloth_colour, len(spots[0])),
+            _HAT: lambda spots: plain(self.portrait.hat_colour, len(spots[0])),
+            _FRAME: lambda spots: plain(self.portrait.frame_colour, len(spots[0])),
+            _LENS: lambda spots: plain((0.006, 0.006, 0.008), len(spots[0])),
+            _CLOTH: lambda spots: plain(self.portrait.cloth_colour, len(spots[0])),
         }
         colours = torch.zeros(3, len(material))
         for kind, painter in painters.items():
@@ -722,10 +679,10 @@ class _Paint:
     def _skin(self, points: Points) -> Tensor:
         person = self.person
         mirrored = (points[0].abs(), points[1], points[2])
-        colours = _plain(person.skin, len(points[0]))
-        blush = _edge(sdf.sphere(mirrored, (0.42, -0.35, -0.05), 0.12), 0.35)
+        colours = plain(person.skin, len(points[0]))
+        blush = edge(sdf.sphere(mirrored, (0.42, -0.35, -0.05), 0.12), 0.35)
         red = (person.skin[0], person.skin[1] * 0.72, person.skin[2] * 0.7)
-        colours = _mixed(colours, red, 0.55 * blush)
+        colours = mixed(colours, red, 0.55 * blush)
         colours = self._lower_face(mirrored, colours)
         return self._lids(mirrored, colours)
 
@@ -735,33 +692,33 @@ class _Paint:
         lips, opening = self.portrait.lips(mirrored)
         if person.beard:
             window = sdf.ellipsoid(mirrored, (0.0, -0.12, 0.1), (0.5, 0.5, 0.5))
-            low = _edge(-window, 0.12) * _edge(y + 0.33, 0.15) * _edge(-z - 0.75, 0.1)
-            colours = _mixed(colours, person.hair, person.beard * low * _edge(-y - 1.25, 0.1))
+            low = edge(-window, 0.12) * edge(y + 0.33, 0.15) * edge(-z - 0.75, 0.1)
+            colours = mixed(colours, person.hair, person.beard * low * edge(-y - 1.25, 0.1))
         skin = person.skin
         lip = (skin[0] * 0.80 + 0.02, skin[1] * 0.42, skin[2] * 0.45)
-        colours = _mixed(colours, lip, _edge(lips - 0.004, 0.018) * _edge(-z - 0.15, 0.05))
-        hole = _edge(opening, 0.02) * _edge(-z - 0.3, 0.05) * _edge(z - 0.055, 0.03)
-        colours = _mixed(colours, (0.035, 0.006, 0.006), hole)
+        colours = mixed(colours, lip, edge(lips - 0.004, 0.018) * edge(-z - 0.15, 0.05))
+        hole = edge(opening, 0.02) * edge(-z - 0.3, 0.05) * edge(z - 0.055, 0.03)
+        colours = mixed(colours, (0.035, 0.006, 0.006), hole)
         nostril = ((x - 0.06) * (x - 0.06) + (y - self.portrait.nose_y + 0.1).square()).sqrt_()
         dark = (skin[0] * 0.15, skin[1] * 0.1, skin[2] * 0.1)
-        return _mixed(colours, dark, _edge(nostril - 0.03, 0.03))
+        return mixed(colours, dark, edge(nostril - 0.03, 0.03))
 
     def _lids(self, mirrored: Points, colours: Tensor) -> Tensor:
         x, y, z = mirrored
         person, grimace = self.person, self.portrait.grimace
         across = x - person.eye_distance
-        front = _edge(-z - 0.35, 0.05)
+        front = edge(-z - 0.35, 0.05)
         slope = person.brow_tilt + grimace.brow_tilt - 1.1 * across
         height = slope * across + (person.brow_height + 0.03 + grimace.brow_raise)
         taper = (1.15 - 1.6 * across).clamp(0.3, 1.4)
         brow = (y - height).abs() - person.brow_thickness * taper
         brow = torch.maximum(brow, across.abs() - 0.19)
-        hair = _between(person.hair, (0.02, 0.013, 0.01), 0.35)
-        colours = _mixed(colours, hair, 0.9 * _edge(brow, 0.025) * front)
+        hair = between(person.hair, (0.02, 0.013, 0.01), 0.35)
+        colours = mixed(colours, hair, 0.9 * edge(brow, 0.025) * front)
         # Lashes: a dark line along the upper lid, or where the lids meet.
         arc = grimace.upper_lid * (1 - across * across / _FISSURE**2)
         lashes = torch.maximum((y - arc).abs() - 0.014, across.abs() - _FISSURE)
-        return _mixed(colours, (0.02, 0.012, 0.01), 0.85 * _edge(lashes, 0.014) * front)
+        return mixed(colours, (0.02, 0.012, 0.01), 0.85 * edge(lashes, 0.014) * front)
 
     def _eyeball(self, points: Points) -> Tensor:
         x, y, z = points
@@ -772,15 +729,15 @@ class _Paint:
         offset = (x - side, y, z - _EYE_DEPTH)
         along = sdf.projected(offset, gaze)
         off_axis = (sdf.length(offset).square() - along * along).clamp_(min=0).sqrt_()
-        colours = _plain((0.82, 0.80, 0.78), len(x))
+        colours = plain((0.82, 0.80, 0.78), len(x))
         iris = self.person.iris
         ring = (iris[0] * 0.35, iris[1] * 0.35, iris[2] * 0.35)
-        colours = _mixed(colours, ring, _edge(off_axis - 0.076, 0.012))
-        colours = _mixed(colours, iris, _edge(off_axis - 0.062, 0.016))
-        return _mixed(colours, (0.004, 0.004, 0.004), _edge(off_axis - 0.034, 0.012))
+        colours = mixed(colours, ring, edge(off_axis - 0.076, 0.012))
+        colours = mixed(colours, iris, edge(off_axis - 0.062, 0.016))
+        return mixed(colours, (0.004, 0.004, 0.004), edge(off_axis - 0.034, 0.012))
 
     def _teeth(self, points: Points) -> Tensor:
-        colours = _plain((0.78, 0.74, 0.66), len(points[0]))
+        colours = plain((0.78, 0.74, 0.66), len(points[0]))
         return colours * (1.15 - 2.6 * points[0].abs()).clamp(0.2, 1)
 
     def _hair(self, points: Points) -> Tensor:
@@ -788,7 +745,7 @@ class _Paint:
         # Strands fan out from the crown.
         fan = (x - self.person.parting) / (0.4 + (1.3 - y).abs())
         strands = torch.sin(45 * fan + 5 * z) + 0.7 * torch.sin(97 * fan - 8 * z + 2 * y)
-        return _plain(self.person.hair, len(x)) * (1 + 0.2 * strands)
+        return plain(self.person.hair, len(x)) * (1 + 0.2 * strands)
 
 
 # By material, in the order of their numbers: strength and narrowness of the mirrored light.
@@ -805,7 +762,7 @@ def _shade(portrait: _Portrait, points: Points) -> Tensor:
     colours = _Paint(portrait).colours(points, material)
     camera, head = portrait.camera, portrait.head
     azimuth, elevation = math.radians(head.light_azimuth), math.radians(head.light_elevation)
-    light = camera.to_head(
+    light = camera.to_scene(
         (
             math.sin(azimuth) * math.cos(elevation),
             math.sin(elevation),
@@ -837,7 +794,7 @@ def _highlights(
 
 def _backdrop(head: Head, across: Tensor, down: Tensor) -> Tensor:
     """Return the background at picture fractions (N,) in [0, 1], as (3, N) linear colours."""
-    rng = _stream(head.background, "background")
+    rng = sets.stream(head.background, "background")
     hue, saturation, value = rng.random(), rng.uniform(0.0, 0.35), rng.uniform(0.25, 0.9)
     turn = [0.5 + 0.5 * math.cos(2 * math.pi * (hue - third / 3)) for third in range(3)]
     base = [value * (1 - saturation * (1 - part)) for part in turn]
@@ -849,85 +806,8 @@ def _backdrop(head: Head, across: Tensor, down: Tensor) -> Tensor:
     return torch.stack([(part * gain).clamp(0, 1) ** 2.2 for part in base])
 
 
-def _rays(portrait: _Portrait, across: Tensor, down: Tensor) -> Points:
-    """Return where the rays of picture fractions (N,) start, in the head's coordinates."""
-    camera = portrait.camera
-    spacing = 2 * portrait.person.eye_distance * camera.right[0]
-    scale = spacing / (RIGHT_EYE[0] - LEFT_EYE[0])
-    x = (across - (LEFT_EYE[0] + RIGHT_EYE[0]) / 2) * scale
-    y = (LEFT_EYE[1] - down) * scale
-    near = tuple(torch.full_like(x, part * _NEAR) for part in camera.back)
-    return sdf.moved(sdf.moved((near[0], near[1], near[2]), camera.right, x), camera.up, y)
-
-
-def _grid(count: int, rows: slice, step: float) -> tuple[Tensor, Tensor]:
-    """Return the fractions across and down of a grid's points, row by row, (N,) each."""
-    places = (torch.arange(count) + 0.5) * step
-    down, across = torch.meshgrid(places[rows], places, indexing="ij")
-    return across.reshape(-1), down.reshape(-1)
-
-
-def _free_depths(portrait: _Portrait, wide: int) -> Tensor:
-    """Return how far the rays of each block of samples surely meet nothing, (blocks, blocks)."""
-    blocks = -(-wide // _BLOCK)
-    origins = _rays(portrait, *_grid(blocks, slice(None), _BLOCK / wide))
-    sample = 2 * portrait.person.eye_distance / (RIGHT_EYE[0] - LEFT_EYE[0]) / wide
-    depths = sdf.approach(
-        portrait.distance,
-        origins,
-        portrait.ahead,
-        _FAR,
-        clearance=_BLOCK * sample * math.sqrt(0.5),
-    )
-    return depths.reshape(blocks, blocks)
-
-
-def _trace(portrait: _Portrait, across: Tensor, down: Tensor, starts: Tensor) -> Tensor:
-    """Return linear colours seen at picture fractions.
-
-    Args:
-        portrait: What to look at.
-        across: (N,) in [0, 1] from the left edge.
-        down: (N,) in [0, 1] from the upper edge.
-        starts: (N,) depths known to be free.
-
-    Returns:
-        (3, N), at least 0.
-    """
-    origins = _rays(portrait, across, down)
-    depth = sdf.march(portrait.distance, origins, portrait.ahead, _FAR, starts)
-    colours = _backdrop(portrait.head, across, down)
-    hit = depth.isfinite().nonzero().squeeze(1)
-    seen = sdf.moved(sdf.chosen(origins, hit), portrait.ahead, depth[hit])
-    colours[:, hit] = _shade(portrait, seen)
-    return colours
-
-
-def _render_one(head: Head, size: int) -> Tensor:
-    """Return one picture, (3, size, size) in [-1, 1]."""
-    portrait = _Portrait(head)
-    wide = size * _SAMPLES
-    free = _free_depths(portrait, wide)
-    nearest_block = torch.arange(wide) // _BLOCK
-    strip = max(1, _RAYS_AT_ONCE // wide)
-    bands = []
-    for first in range(0, wide, strip):
-        rows = slice(first, min(first + strip, wide))
-        starts = free[nearest_block[rows]][:, nearest_block].reshape(-1)
-        colours = _trace(portrait, *_grid(wide, rows, 1 / wide), starts)
-        bands.append(colours.reshape(3, -1, wide))
-    picture = torch.cat(bands, dim=1)
-    cast = torch.tensor(head.colour_cast)[:, None, None]
-    picture = (picture * cast).clamp_(0, 1) ** (1 / 2.2)
-    return F.avg_pool2d(picture, _SAMPLES) * 2 - 1
-
-
-@torch.no_grad()
 def render(heads: Sequence[Head], size: int = 64) -> Tensor:
     """Render portraits.
-
-    A picture depends on its head and the size alone, not on the others of the batch: each head is
-    marched by itself, vectorised over its rays, with its measures as plain numbers.
 
     Args:
         heads: The factors of each portrait.
@@ -939,12 +819,7 @@ def render(heads: Sequence[Head], size: int = 64) -> Tensor:
     Raises:
         ConfigError: The size is too small.
     """
-    if size < 8:
-        raise ConfigError(f"Pictures of {size} pixels were asked for; give 8 or more.")
-    if not heads:
-        return torch.empty(0, 3, size, size)
-    with ThreadPoolExecutor(_THREADS) as pool:
-        return torch.stack(list(pool.map(lambda head: _render_one(head, size), heads)))
+    return tracing.pictures([_Portrait(head) for head in heads], size)
 
 
 def eye_positions(heads: Sequence[Head], size: int) -> Tensor:
@@ -963,7 +838,7 @@ def eye_positions(heads: Sequence[Head], size: int) -> Tensor:
 
 def partition(identity: int) -> int:
     """Return 0 (train), 1 (validation) or 2 (test) for everything that shows an identity."""
-    place = _stream(identity, "partition").random()
+    place = sets.stream(identity, "partition").random()
     return 0 if place < 0.8 else 1 if place < 0.9 else 2
 
 
@@ -1024,7 +899,7 @@ def write_set(
     *,
     fixed: Mapping[str, object] = _NO_CHANGES,
     choices: Mapping[str, Sequence[object]] = _NO_CHOICES,
-    progress: Callable[[int, int], None] | None = None,
+    progress: sets.Progress | None = None,
 ) -> None:
     """Write a data set of portraits: PNG files and ``attributes.csv``.
 
@@ -1042,27 +917,14 @@ def write_set(
     Raises:
         ConfigError: The folder has a data set already, or a value is not allowed.
     """
-    table = folder / "attributes.csv"
-    if table.exists():
-        raise ConfigError(f"{folder} has a data set already; name another folder or remove it.")
+    sets.check_free(folder)
     heads = sample_heads(count, seed, fixed=fixed, choices=choices)
-    folder.mkdir(parents=True, exist_ok=True)
-    rows = []
-    for first in range(0, count, _PICTURES_AT_ONCE):
-        batch = heads[first : first + _PICTURES_AT_ONCE]
-        images = render(batch, size).add(1).mul(127.5).round().to(torch.uint8)
-        eyes = eye_positions(batch, size).flatten(1).tolist()
-        for number, (head, image, eye) in enumerate(zip(batch, images, eyes, strict=True), first):
-            name = f"{number:06d}.png"
-            Image.fromarray(image.permute(1, 2, 0).numpy()).save(folder / name)
-            places = dict(zip(_EYES, eye, strict=True))
-            rows.append({"file": name, **labels(head), "size": size, **places})
-        if progress is not None:
-            progress(len(rows), count)
-    with table.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(rows[0]) if rows else ["file"])
-        writer.writeheader()
-        writer.writerows(rows)
+    eyes = dict(zip(_EYES, (size * place for place in (*LEFT_EYE, *RIGHT_EYE)), strict=True))
+    rows = [
+        {"file": f"{number:06d}.png", **labels(head), "size": size, **eyes}
+        for number, head in enumerate(heads)
+    ]
+    sets.write_set(folder, rows, lambda part: render(heads[part], size), progress)
 
 
 _EYES = ("left_eye_x", "left_eye_y", "right_eye_x", "right_eye_y")

@@ -128,6 +128,48 @@ def rounded_rectangle(x: Tensor, y: Tensor, half: tuple[float, float], corner: f
     return (across * across + along * along).sqrt_() + inside - corner
 
 
+def box(points: Points, centre: Vector, half: Vector, corner: float) -> Tensor:
+    """Return the exact distance to a box with rounded edges, (N,).
+
+    Args:
+        points: Three (N,) coordinates.
+        centre: Of the box.
+        half: Half lengths along the axes, edges included.
+        corner: Radius of the edges, at most the smallest half.
+    """
+    x, y, z = ((p - c).abs_() - (h - corner) for p, c, h in zip(points, centre, half, strict=True))
+    inside = torch.maximum(torch.maximum(x, y), z).clamp_(max=0)
+    return length((x.clamp(min=0), y.clamp(min=0), z.clamp(min=0))) + inside - corner
+
+
+def cylinder(points: Points, centre: Vector, radius: float, half: float, corner: float) -> Tensor:
+    """Return the exact distance to an upright cylinder with rounded rims, (N,).
+
+    Args:
+        points: Three (N,) coordinates.
+        centre: Of the cylinder.
+        radius: Around the y axis, rims included.
+        half: Half height, rims included.
+        corner: Radius of the rims, at most the smaller of both.
+    """
+    x, y, z = points[0] - centre[0], points[1] - centre[1], points[2] - centre[2]
+    return rounded_rectangle((x * x + z * z).sqrt_(), y, (radius, half), corner)
+
+
+def torus(points: Points, centre: Vector, radius: float, thickness: float) -> Tensor:
+    """Return the exact distance to a ring around an axis along z, (N,).
+
+    Args:
+        points: Three (N,) coordinates.
+        centre: Of the ring.
+        radius: From the centre to the middle of the ring.
+        thickness: Radius of the ring's own section.
+    """
+    x, y, z = points[0] - centre[0], points[1] - centre[1], points[2] - centre[2]
+    off = (x * x + y * y).sqrt_() - radius
+    return (off * off + z * z).sqrt_() - thickness
+
+
 def smooth_union(a: Tensor, b: Tensor, width: float) -> Tensor:
     """Return the union of two fields with the crease between them filled, (N,).
 

@@ -56,6 +56,8 @@ class TrainRequest:
         parent: Checkpoint whose averaged weights and critics training starts from, or empty.
         save_every: Steps from save to save; at most these are lost when the process is killed.
         terms: Under which terms the data may be used; the card repeats it.
+        only: Classes of the data set to learn from, such as ``object=14`` or ``object=14,25``;
+            everything where empty.
     """
 
     method: str
@@ -71,6 +73,7 @@ class TrainRequest:
     parent: str = ""
     save_every: int = 250
     terms: str = ""
+    only: str = ""
 
     @property
     def name(self) -> str:
@@ -113,6 +116,24 @@ class TrainRequest:
             raise ConfigError(f"batch_size must be even, not {self.batch_size}.")
         if self.precision not in {"auto", "fp32", "bf16"}:
             raise ConfigError(f"precision is auto, fp32 or bf16, not {self.precision!r}.")
+        if self.only:
+            read_only(self.only)
+
+
+def read_only(text: str) -> tuple[str, list[str]]:
+    """Read ``COLUMN=VALUE[,VALUE]``, as in :attr:`TrainRequest.only`.
+
+    Returns:
+        The column and its values, for :meth:`studio.data.folder.DataSet.where`.
+
+    Raises:
+        ConfigError: The text is not of this form.
+    """
+    column, _, listed = str(text).partition("=")
+    values = [value.strip() for value in listed.split(",")]
+    if not (column and all(values)):
+        raise ConfigError(f"only is COLUMN=VALUE[,VALUE], such as object=14,25, not {text!r}.")
+    return column, values
 
 
 def pick_device(name: str) -> torch.device:
@@ -182,6 +203,8 @@ class _Session:
         self.config = self.method.config.from_dict(request.fields)
         self.device = pick_device(request.device)
         self.data: DataSet = open_set(Path(request.data))
+        if request.only:
+            self.data = self.data.where(*read_only(request.only))
         self.train_part = self.data.part("train")
         self.spec = DataSpec(request.size, self.data.alignment, tuple(self.data.attributes))
         torch.manual_seed(request.seed)
@@ -315,6 +338,7 @@ class _Session:
     def save_checkpoint(self, root: Path) -> Path:
         """Write the finished checkpoint; critics in half precision, they only start training."""
         request = self.request
+        source = f"{self.data.name} ({request.only})" if request.only else self.data.name
         card = Card(
             name=request.name,
             method=request.method,
@@ -323,7 +347,7 @@ class _Session:
             step=self.trainer.step,
             parent=request.parent,
             seed=request.seed,
-            data_set=f"{self.data.name}, {len(self.train_part)} training pictures",
+            data_set=f"{source}, {len(self.train_part)} training pictures",
             terms=request.terms,
             training={
                 "batch_size": request.batch_size,

@@ -90,6 +90,23 @@ def test_unknown_attributes_read_as_unknown(labelled):
         data.attribute("Eyeglasses")
 
 
+@pytest.mark.parametrize(("given", "read"), [({}, "celeba"), ({"alignment": "none"}, "none")])
+def test_the_table_may_say_that_nothing_is_aligned(tmp_path, given, read):
+    data = open_set(write_folder(tmp_path / "set", FILES, [{**row, **given} for row in ROWS]))
+    assert data.alignment == read
+    assert np.isnan(data.eyes()).all() == (read == "none")
+    assert list(data.classes) == ["kind"]
+
+
+def test_rows_are_chosen_by_class(labelled):
+    data = open_set(labelled)
+    assert data.where("kind", ["square", "round"]).files == ("a.png", "c.png")
+    with pytest.raises(DataError, match="no kind 'oval'; it has round, square"):
+        data.where("kind", ["oval"])
+    with pytest.raises(DataError, match="no classes 'Smiling'; it has kind"):
+        data.where("Smiling", ["1"])
+
+
 def test_a_folder_per_class_labels_by_folder(tmp_path):
     files = {f"{kind}/{k}.png": picture(k) for kind in ("cat", "dog") for k in range(2)}
     data = open_set(write_folder(tmp_path / "pets", files))
@@ -154,8 +171,15 @@ def test_a_link_that_leads_out_is_refused(tmp_path):
             lambda root: write_folder(root / "set", FILES, [{**ROWS[0], "partition": "3"}]),
             "partition",
         ),
+        (
+            lambda root: write_folder(root / "set", FILES, [{**ROWS[0], "alignment": "mine"}]),
+            "alignment holds celeba or none, .* not mine",
+        ),
     ],
-    ids=["absent", "empty", "no file column", "missing file", "no number", "text", "no partition"],
+    ids=[
+        *("absent", "empty", "no file column", "missing file", "no number", "text"),
+        *("no partition", "no alignment"),
+    ],
 )
 def test_what_is_wrong_is_said(tmp_path, write, message):
     with pytest.raises(DataError, match=message):

@@ -36,6 +36,26 @@ def test_capsule_measures_from_its_segment_and_its_ends():
     assert distance.tolist() == pytest.approx([1.5, 2.5, 0.5])
 
 
+def test_box_measures_from_its_faces_edges_and_corners():
+    spots = points((2, 0, 0), (2, 3, 0), (2, 3, 5), (0, 0, 0))
+    distance = sdf.box(spots, (0.0, 0.0, 0.0), (1.0, 2.0, 3.0), 0.0)
+    assert distance.tolist() == pytest.approx([1, math.sqrt(2), math.sqrt(6), -1])
+    rounded = sdf.box(points((2, 3, 5)), (0.0, 0.0, 0.0), (1.0, 2.0, 3.0), 0.5)
+    assert rounded.item() == pytest.approx(math.sqrt(1.5**2 + 1.5**2 + 2.5**2) - 0.5)
+
+
+def test_cylinder_stands_upright():
+    spots = points((3, 1, 0), (0, 4, 0), (0, 1, 3), (1, 1, 0))
+    distance = sdf.cylinder(spots, (1.0, 1.0, 0.0), 1.0, 2.0, 0.0)
+    assert distance.tolist() == pytest.approx([1, 1, math.sqrt(10) - 1, -1])
+
+
+def test_torus_lies_around_the_axis_along_z():
+    spots = points((2, 0, 0), (0, 2, 0), (0, 2, 1), (0, 0, 0))
+    distance = sdf.torus(spots, (0.0, 0.0, 0.0), 2.0, 0.25)
+    assert distance.tolist() == pytest.approx([-0.25, -0.25, 0.75, 1.75])
+
+
 def test_cone_interpolates_its_radius():
     spots = points((0, 3, 0), (1, 3, 0), (2, 3, 0))
     distance = sdf.cone(spots, (0.0, 0.0, 0.0), (2.0, 0.0, 0.0), 1.0, 0.5)

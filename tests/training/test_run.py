@@ -77,6 +77,15 @@ def test_a_run_leaves_a_checkpoint_that_says_where_it_comes_from(request_, tmp_p
     assert len(list((tmp_path / "run").glob("*.state.safetensors"))) == 1
 
 
+def test_a_run_may_learn_from_some_classes_only(request_, tmp_path, heads_set):
+    only = "expression=smile, neutral"
+    made = run(replace(request_, only=only), tmp_path / "run")
+    some = heads_set.where("expression", ["smile", "neutral"]).part("train")
+    assert 0 < len(some) < len(heads_set.part("train"))
+    card = CheckpointStore(made.parent).card("genegan.test")
+    assert card.data_set == f"heads ({only}), {len(some)} training pictures"
+
+
 def test_what_is_shipped_is_the_average_in_half_precision(request_, tmp_path):
     made = run(request_, tmp_path / "run")
     stored = load_file(made / MODEL)
@@ -152,6 +161,8 @@ def test_fine_tuning_starts_from_the_parents_average_and_critics(request_, tmp_p
         ({"parent": "genegan.tiny", "size": 48}, CheckpointError, "size mismatch|lack"),
         ({"fields": {**FIELDS, "attribute": "Moustache"}}, DataError, "no attribute 'Moustache'"),
         ({"data": "/nowhere"}, DataError, "does not exist"),
+        ({"only": "eyeglasses_kind=monocle"}, DataError, "no eyeglasses_kind 'monocle'; it has"),
+        ({"only": "shape=round"}, DataError, "no classes 'shape'"),
     ],
 )
 def test_what_cannot_be_trained_is_said(
@@ -174,6 +185,10 @@ def test_what_cannot_be_trained_is_said(
         ({"tag": "../../x"}, "no checkpoint name"),
         ({"fields": {"lamda": 1}}, "no setting 'lamda'"),
         ({"colour": "red"}, "no 'colour'"),
+        ({"only": "object"}, "only is COLUMN=VALUE.*not 'object'"),
+        ({"only": "object=1,"}, "only is COLUMN=VALUE"),
+        ({"only": "=1"}, "only is COLUMN=VALUE"),
+        ({"only": 14}, "only is COLUMN=VALUE.*not 14"),
     ],
 )
 def test_a_request_that_makes_no_sense_is_refused(request_, tmp_path, changes, message):
