@@ -7,7 +7,6 @@ Deep Face Recognition", CVPR 2018) and lends its features to distances; ``eyes``
 a rough crop. None of them ever enters the loss of a method that it measures.
 """
 
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +28,7 @@ from studio.methods.base import (
     OptimizerConfig,
     Update,
 )
+from studio.nn.augmentation import cover, degrade, jitter_crop, jitter_light, jitter_place
 from studio.nn.blocks import Residual
 from studio.nn.networks import ResidualTrunk
 
@@ -175,15 +175,16 @@ class RecognitionObjective(Objective):
 class AttributeObjective(RecognitionObjective):
     """Binary cross-entropy over the attributes that are known, weighted to make some independent.
 
-    With the counts n of a named attribute g and another one y, a picture counts for y
-    n(g) n(y) / (n n(g, y)) times: under these weights g says nothing about y (Kamiran and Calders
+    With the shares p of a named attribute g and another one y among the pictures, a picture counts
+    for y p(g) p(y) / p(g, y) times: under these weights g says nothing about y (Kamiran and Calders
     2012, "reweighing"), so the classifier has to look at y itself.
     """
 
-    counts: Tensor
+    shares: Tensor
+    seen: Tensor
 
     def __init__(self, model: Evaluator, config: EvaluatorConfig, spec: DataSpec) -> None:
-        """Prepare the counts.
+        """Prepare the shares.
 
         Raises:
             ConfigError: ``independent_of`` names an attribute that the data does not have.
@@ -196,17 +197,18 @@ class AttributeObjective(RecognitionObjective):
                 f"independent_of names {unknown[0]!r}; the data has {', '.join(spec.attributes)}."
             )
         self.named = [spec.attributes.index(name) for name in names]
-        # (G, A, 2, 2): pictures by values of a named attribute and of each attribute; one each at
-        # the start, so that no combination is impossible.
-        counts = torch.ones(len(names), len(spec.attributes), 2, 2)
-        self.register_buffer("counts", counts)
+        # (G, A, 2, 2): shares of the pictures by values of a named attribute and of each one, and
+        # (G, A): of how many pictures. Shares, not counts: checkpoints keep them in half precision.
+        columns = (len(names), len(spec.attributes))
+        self.register_buffer("shares", torch.full((*columns, 2, 2), 0.25))
+        self.register_buffer("seen", torch.full(columns, 4))
 
     def updates(self, batches: Iterator[Batch], step: int) -> Iterator[Update]:
         """Classify one batch."""
         batch = next(batches)
         # Random numbers are drawn where the pictures are.
         with batch.images.device:
-            images = degrade(jitter_light(jitter_place(batch.images)))
+            images = cover(degrade(jitter_light(jitter_place(batch.images))))
         logits = self.model(images)
         known = batch.attributes >= 0
         losses = F.binary_cross_entropy_with_logits(
@@ -218,26 +220,32 @@ class AttributeObjective(RecognitionObjective):
         yield Update("evaluator", loss, {"loss": loss.detach(), "accuracy": accuracy})
 
     def _weights(self, attributes: Tensor) -> Tensor:
-        """Count a batch and return (B, A) weights for its labels, at most ``_MOST_WEIGHT``."""
+        """Note a batch's shares and return (B, A) weights for its labels."""
         weights = torch.ones(attributes.shape, device=attributes.device)
         value = attributes.clamp_min(0)
+        every = torch.arange(attributes.shape[1], device=attributes.device)
         for place, column in enumerate(self.named):
-            given = value[:, column]
-            both = ((attributes >= 0) & (attributes[:, column, None] >= 0)).float()
-            pairs = F.one_hot(2 * given[:, None] + value, 4) * both[:, :, None]
-            self.counts[place] += pairs.sum(0).unflatten(1, (2, 2))
-            ratio = _independence(self.counts[place])
+            given = value[:, column, None]
+            both = (attributes >= 0) & (attributes[:, column, None] >= 0)
+            self._note(place, F.one_hot(2 * given + value, 4) * both[:, :, None], both.sum(0))
+            ratio = _independence(self.shares[place])
             # An attribute cannot be independent of itself.
             ratio[column] = 1
-            every = torch.arange(attributes.shape[1], device=attributes.device)
-            weights = weights * torch.where(both > 0, ratio[every, given[:, None], value], 1)
+            weights = weights * torch.where(both, ratio[every, given, value], 1)
         return weights.clamp_max(_MOST_WEIGHT)
 
+    def _note(self, place: int, pairs: Tensor, known: Tensor) -> None:
+        """Take (B, A, 4) pairs of values into the mean over all (A,) known pictures so far."""
+        self.seen[place] += known
+        new = pairs.float().sum(0) / known.clamp_min(1)[:, None]
+        rate = (known / self.seen[place])[:, None, None]
+        self.shares[place] += rate * (new.unflatten(1, (2, 2)) - self.shares[place])
 
-def _independence(counts: Tensor) -> Tensor:
-    """Return n(g) n(y) / (n n(g, y)) for counts n(g, y) in (A, 2, 2)."""
-    expected = counts.sum(2, keepdim=True) * counts.sum(1, keepdim=True)
-    return expected / (counts.sum((1, 2), keepdim=True) * counts)
+
+def _independence(shares: Tensor) -> Tensor:
+    """Return p(g) p(y) / p(g, y) for shares p(g, y) in (A, 2, 2)."""
+    expected = shares.sum(2, keepdim=True) * shares.sum(1, keepdim=True)
+    return expected / shares.clamp_min(1e-6)
 
 
 class IdentityObjective(Objective):
@@ -288,128 +296,10 @@ class EyeObjective(RecognitionObjective):
         yield Update("evaluator", loss, terms)
 
 
-def jitter_light(images: Tensor) -> Tensor:
-    """Vary brightness and contrast and turn some pictures grey, picture by picture.
-
-    Args:
-        images: (B, 3, H, W) in [-1, 1].
-
-    Returns:
-        As ``images``; gain in [0.7, 1.3], offset in [-0.2, 0.2], one in ten grey.
-    """
-    count = (len(images), 1, 1, 1)
-    gain = 0.7 + 0.6 * torch.rand(count)
-    offset = 0.4 * torch.rand(count) - 0.2
-    grey = (torch.rand(count) < 0.1).float()
-    images = torch.lerp(images, images.mean(1, keepdim=True).expand_as(images), grey)
-    return (images * gain + offset).clamp(-1, 1)
-
-
-def jitter_place(images: Tensor) -> Tensor:
-    """Move, scale and turn aligned crops a little, as the aligner errs.
-
-    Args:
-        images: (B, 3, H, W) in [-1, 1].
-
-    Returns:
-        As ``images``; shifts up to 3 % of the picture, scale in [1/1.06, 1.06], turns up to 5
-        degrees; beyond the picture it is reflected.
-    """
-    count = len(images)
-    angle = math.radians(5) * _symmetric(count)
-    scale = torch.exp(math.log(1.06) * _symmetric(count))
-    grid = _grid(images, angle, scale, 0.06 * _symmetric(count, 2))
-    return F.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
-
-
-def jitter_crop(images: Tensor, eyes: Tensor) -> tuple[Tensor, Tensor]:
-    """Move, scale and turn crops at random, and their eyes with them.
-
-    Half the crops are jittered widely, as a face detector's box is, half narrowly, as a crop is
-    that was aligned once already. One crop in ten shows no upright face at the place (turned far
-    over, or aside): its eyes cannot be known, which the expected error has to learn.
-
-    Args:
-        images: (B, 3, H, W) in [-1, 1].
-        eyes: (B, 2, 2) x and y as fractions of the picture.
-
-    Returns:
-        Images and eyes; shifts up to a quarter of the picture, scale in [1/1.6, 1.6], turns up to
-        35 degrees; beyond the picture its border repeats or is reflected.
-    """
-    count = len(images)
-    wide = torch.rand(count) < 0.5
-    angle = math.radians(1) * torch.where(wide, 35.0, 9.0) * _symmetric(count)
-    scale = torch.exp(torch.where(wide, math.log(1.6), math.log(1.15)) * _symmetric(count))
-    shift = torch.where(wide, 0.5, 0.14)[:, None] * _symmetric(count, 2)
-    lost = torch.rand(count) < 0.1
-    shown_angle = torch.where(lost, angle + math.radians(180) + 1.2 * _symmetric(count), angle)
-    shown_scale = torch.where(lost, scale * (1 + torch.rand(count)), scale)
-    grid = _grid(images, shown_angle, shown_scale, shift)
-    reflected = F.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
-    repeated = F.grid_sample(images, grid, padding_mode="border", align_corners=False)
-    moved = torch.where(torch.rand(count, 1, 1, 1) < 0.5, reflected, repeated)
-    centred = 2 * eyes - 1 - shift[:, None]
-    back = torch.einsum("bij,bki->bkj", _rotation(angle), centred) / scale[:, None, None]
-    return moved, (back + 1) / 2
-
-
-def _grid(images: Tensor, angle: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
-    """Return where crops with (B,) turns in radians, (B,) scales and (B, 2) shifts look.
-
-    In ``grid_sample``'s coordinates, [-1, 1], a point p of the new crop shows scale R p + shift.
-    """
-    matrix = torch.cat([scale[:, None, None] * _rotation(angle), shift[:, :, None]], 2)
-    return F.affine_grid(matrix, list(images.shape), align_corners=False)
-
-
-def degrade(images: Tensor) -> Tensor:
-    """Add what bad photographs have: colour casts, noise and coarse pixels.
-
-    Args:
-        images: (B, 3, H, W) in [-1, 1].
-
-    Returns:
-        As ``images``.
-    """
-    count, _, height, width = images.shape
-    coarse = F.interpolate(F.avg_pool2d(images, 2), size=(height, width), mode="bilinear")
-    images = torch.where(torch.rand(count, 1, 1, 1) < 0.2, coarse, images)
-    noise = 0.1 * torch.rand(count, 1, 1, 1) * torch.randn_like(images)
-    images = images + torch.where(torch.rand(count, 1, 1, 1) < 0.3, noise, 0)
-    return (images + 0.1 * _symmetric(count, 3)[:, :, None, None]).clamp(-1, 1)
-
-
-def cover(images: Tensor) -> Tensor:
-    """Cover a place in a quarter of the pictures with one colour.
-
-    Args:
-        images: (B, 3, H, W) in [-1, 1].
-
-    Returns:
-        As ``images``.
-    """
-    count, _, height, width = images.shape
-    rows, columns = torch.arange(height)[:, None], torch.arange(width)[None, :]
-    top, left = (torch.randint(-height // 4, side, (count, 1, 1)) for side in (height, width))
-    high, broad = (torch.randint(4, height // 3, (count, 1, 1)) for _ in range(2))
-    covered = (rows >= top) & (rows < top + high) & (columns >= left) & (columns < left + broad)
-    covered &= torch.rand(count, 1, 1) < 0.25
-    colour = _symmetric(count, 3)[:, :, None, None]
-    return torch.where(covered[:, None], colour, images)
-
-
-def _symmetric(*shape: int) -> Tensor:
-    return 2 * torch.rand(*shape) - 1
-
-
-def _rotation(angle: Tensor) -> Tensor:
-    """Return (B, 2, 2) rotations by angles in radians."""
-    rows = [[angle.cos(), -angle.sin()], [angle.sin(), angle.cos()]]
-    return torch.stack([torch.stack(row, dim=1) for row in rows], dim=1)
-
-
-def _stage(config: EvaluatorConfig, objective: Callable[[Any], Objective]) -> GradientStage:
+def evaluator_stage(
+    config: EvaluatorConfig, objective: Callable[[Any], Objective]
+) -> GradientStage:
+    """Return the one stage of an evaluator."""
     return GradientStage(
         name="recognition",
         objective=objective,
@@ -422,24 +312,25 @@ def _stage(config: EvaluatorConfig, objective: Callable[[Any], Objective]) -> Gr
 
 
 def _attribute_stages(config: EvaluatorConfig, spec: DataSpec) -> tuple[GradientStage, ...]:
-    return (_stage(config, lambda model: AttributeObjective(model, config, spec)),)
+    return (evaluator_stage(config, lambda model: AttributeObjective(model, config, spec)),)
 
 
 def _identity_stages(config: EvaluatorConfig, spec: DataSpec) -> tuple[GradientStage, ...]:
-    return (_stage(config, lambda model: IdentityObjective(model, config)),)
+    return (evaluator_stage(config, lambda model: IdentityObjective(model, config)),)
 
 
 def _eye_stages(config: EvaluatorConfig, spec: DataSpec) -> tuple[GradientStage, ...]:
-    return (_stage(config, EyeObjective),)
+    return (evaluator_stage(config, EyeObjective),)
 
 
-def _method(
+def evaluator_method(
     name: str,
     title: str,
     summary: str,
     model: type[Evaluator],
     stages: Callable[[Any, DataSpec], tuple[GradientStage, ...]],
 ) -> Method:
+    """Return the table entry of an evaluator."""
     return Method(
         name=name,
         title=title,
@@ -453,21 +344,21 @@ def _method(
     )
 
 
-ATTRIBUTES = _method(
+ATTRIBUTES = evaluator_method(
     "attributes",
     "Attribute classifier",
     "Reads attributes such as eyeglasses or a smile off a face.",
     AttributeClassifier,
     _attribute_stages,
 )
-IDENTITY = _method(
+IDENTITY = evaluator_method(
     "identity",
     "Identity and features",
     "Tells how alike two faces are.",
     IdentityEmbedder,
     _identity_stages,
 )
-EYES = _method(
+EYES = evaluator_method(
     "eyes",
     "Eye regressor",
     "Finds the eyes in a rough crop of a face.",

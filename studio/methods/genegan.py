@@ -26,6 +26,9 @@ Departures from the paper:
     ghost of the object where there is none;
     crossbreeds are kept close to their parents' reproductions (``locality_weight``);
     transplants at partial strength are kept in proportion (``strength_weight``);
+    crossbreeds are encoded again, where Bu must give u and A0 nothing (``consistency_weight``);
+    the critics see all pictures moved a little and lit differently (``augmented_critics``; Zhao et
+    al. 2020): otherwise crossbreeds pass by a pattern of single pixels that fools them;
     the critics see real pictures of the wrong kind as fakes, too (``mismatch_weight``; Reed et al.
     2016), so that a realistic crossbreed without the object does not pass.
 """
@@ -59,6 +62,7 @@ from studio.methods.base import (
     OptimizerConfig,
     Update,
 )
+from studio.nn.augmentation import jitter_light, jitter_place
 from studio.nn.blocks import Norm, initialize
 from studio.nn.networks import ConvCritic, ConvDecoder, ConvEncoder
 
@@ -111,7 +115,11 @@ class GeneGANConfig(Config):
             not the object stays. 0 where an edit changes the whole picture, as light does.
         strength_weight: Of how far a transplant at a strength between 0 and 1 is from the same
             mix of the pictures at 0 and 1. Without it half of an object is often all of it.
+        consistency_weight: Of how far Bu's own object is from u, and A0's from nothing, in units of
+            |u|. The parallelogram compares pixels, in which a broad smile on dark skin is a small
+            change: only the encoder can say that it is the same smile on another face.
         mismatch_weight: Of real pictures of the wrong kind among a critic's fakes.
+        augmented_critics: Show critics every picture moved, scaled, turned and lit at random.
         judged_reproductions: Share of the critics' fakes that are reproductions, not crossbreeds.
             L1 alone is content with a faint ghost of the object where there is none.
         own_epsilon: Share of the B0 children that are decoded with their own ε instead of 0. With 0
@@ -140,7 +148,9 @@ class GeneGANConfig(Config):
     parallelogram_weight: float = 1.275
     locality_weight: float = 0.0
     strength_weight: float = 0.0
+    consistency_weight: float = 0.0
     mismatch_weight: float = 0.0
+    augmented_critics: bool = False
     judged_reproductions: float = 0.0
     own_epsilon: float = 0.0
     clip: float = 0.0
@@ -323,8 +333,9 @@ class GeneGANObjective(Objective):
 
     def _critics_update(self, children: Children) -> Update:
         """Tell parents from crossbreeds, each critic on its own side (Eq. 4)."""
-        showing, plain = children.parent_with, children.parent_without
-        fake_showing, fake_plain = self._judged(children)
+        fakes = (fake.detach() for fake in self._judged(children))
+        parents = (children.parent_with, children.parent_without)
+        showing, plain, fake_showing, fake_plain = map(self._shown, (*parents, *fakes))
         sides = {
             "critic_with": (self.critic_with, showing, fake_showing, plain),
             "critic_without": (self.critic_without, plain, fake_plain, showing),
@@ -339,7 +350,7 @@ class GeneGANObjective(Objective):
     def _generator_update(self, children: Children) -> Update:
         """Weigh the losses of the generator (Eq. 3)."""
         config = self.config
-        fake_showing, fake_plain = self._judged(children)
+        fake_showing, fake_plain = map(self._shown, self._judged(children))
         terms = {
             "reconstruction": F.l1_loss(children.au, children.parent_with)
             + F.l1_loss(children.b0, children.parent_without),
@@ -349,6 +360,7 @@ class GeneGANObjective(Objective):
             "parallelogram": parallelogram(children),
             "locality": locality(children),
             "strength": proportion(children),
+            "consistency": self._consistency(children),
         }
         weights = {
             "reconstruction": config.reconstruction_weight,
@@ -357,6 +369,7 @@ class GeneGANObjective(Objective):
             "parallelogram": config.parallelogram_weight,
             "locality": config.locality_weight,
             "strength": config.strength_weight,
+            "consistency": config.consistency_weight,
         }
         loss = sum((weights[name] * term for name, term in terms.items()), torch.zeros(()))
         return Update("generator", loss, _detached(terms))
@@ -368,10 +381,27 @@ class GeneGANObjective(Objective):
         plain = torch.cat([children.a0[:crossbreeds], children.b0[crossbreeds:]])
         return showing, plain
 
+    def _shown(self, images: Tensor) -> Tensor:
+        """Return what a critic is shown of pictures."""
+        if not self.config.augmented_critics:
+            return images
+        # Random numbers are drawn where the pictures are.
+        with images.device:
+            return jitter_light(jitter_place(images))
+
     def _nulling(self, children: Children) -> Tensor:
         """Measure what is left of the object where there is none (Eq. 3, L_ε)."""
         left = children.epsilon.abs().mean()
         return left / children.u.abs().mean() if self.config.relative_nulling else left
+
+    def _consistency(self, children: Children) -> Tensor:
+        """Ask that the encoder finds in crossbreeds what was put into them; 0 where it is off."""
+        if self.config.consistency_weight == 0:
+            return torch.zeros((), device=children.bu.device)
+        crossbreeds = self.model.encode(torch.cat([children.bu, children.a0]))
+        given, left = crossbreeds.parts["object"].chunk(2)
+        u = children.u.detach()
+        return ((given - u).abs().mean() + left.abs().mean()) / u.abs().mean()
 
     def _critic_steps(self, step: int) -> int:
         every = self.config.burst_every

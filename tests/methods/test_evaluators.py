@@ -11,12 +11,8 @@ from studio.methods.evaluators import (
     AttributeObjective,
     EvaluatorConfig,
     IdentityObjective,
-    cover,
-    degrade,
-    jitter_crop,
-    jitter_light,
-    jitter_place,
 )
+from studio.nn.augmentation import cover, degrade, jitter_crop, jitter_light, jitter_place
 
 SIZE = 96
 
@@ -137,9 +133,23 @@ def test_weights_make_attributes_independent_of_a_named_one():
     ]
     assert share[0].item() == pytest.approx(0.55, abs=0.01)
     assert share[1].item() == pytest.approx(0.55, abs=0.01)
-    # n(g) n(y) / (n n(g, y)) = 40 * 55 / (100 * 10).
+    # p(g) p(y) / p(g, y) = 0.4 * 0.55 / 0.1.
     assert young[0].item() == pytest.approx(2.2, abs=0.02)
     assert (weights[:, 0] == 1).all()
+
+
+def test_shares_survive_a_checkpoints_half_precision():
+    objective = attribute_objective(torch.zeros(100, 2), independent_of="Eyeglasses")
+    labels = torch.tensor([(1, 1)] * 50 + [(0, 0)] * 50)
+    for _ in range(1000):
+        weights = objective._weights(labels)
+    state = {
+        name: value.half() if value.is_floating_point() else value
+        for name, value in objective.state_dict().items()
+    }
+    objective.load_state_dict(state)
+    assert torch.allclose(objective._weights(labels), weights, atol=1e-3)
+    assert objective.seen[0, 1] == 4 + 1001 * 100
 
 
 def test_an_attribute_to_be_independent_of_must_exist():

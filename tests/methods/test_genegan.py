@@ -274,3 +274,27 @@ def test_optimizers_follow_the_recipe(recipe, kind, lr):
 def test_impossible_networks_are_refused(changes, size, message):
     with pytest.raises(ConfigError, match=message):
         GeneGAN(replace(TINY, **changes), DataSpec(size))
+
+
+def test_consistency_finds_the_object_again_in_crossbreeds():
+    built = objective(consistency_weight=1.0)
+    built.model = Codec()
+    u = torch.full((2, 1, 16, 16), 0.5)
+    children = Children(*[flat(0.0)] * 6, u, torch.zeros_like(u))
+    # Bu shows nothing of u, A0 nothing either: all of u is missing.
+    assert built._consistency(children).item() == pytest.approx(1.0)
+    arrived = children._replace(bu=flat(0.5))
+    assert built._consistency(arrived).item() == pytest.approx(0.0)
+    left = arrived._replace(a0=flat(0.25))
+    assert built._consistency(left).item() == pytest.approx(0.5)
+    built.config = replace(built.config, consistency_weight=0.0)
+    assert built._consistency(left).item() == 0.0
+
+
+def test_consistency_moves_the_encoder_and_the_decoder():
+    built = objective(consistency_weight=1.0)
+    children = built.cross(next(endless()).images)
+    gradients = torch.autograd.grad(
+        built._consistency(children), list(built.model.parameters()), allow_unused=True
+    )
+    assert all(gradient is not None and gradient.abs().sum() > 0 for gradient in gradients)
