@@ -433,8 +433,10 @@ def test_a_mean_of_latents_is_their_mean(marked):
 
 
 def test_no_sheet_without_a_swap(make_checkpoint, models, photographs):
-    with pytest.raises(UnsupportedError, match="cannot swap"):
+    with pytest.raises(UnsupportedError, match="makes no pictures"):
         sheets.showcase(models, make_checkpoint("attributes"), photographs)
+    with pytest.raises(UnsupportedError, match="cannot swap"):
+        sheets.showcase(models, make_checkpoint("aeai"), photographs)
 
 
 def test_an_evaluator_is_no_picture_maker():

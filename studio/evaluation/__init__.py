@@ -8,7 +8,7 @@ import torch
 from studio.checkpoints import Card, CheckpointStore, Loaded, ModelCache
 from studio.data.folder import DataSet
 from studio.errors import ConfigError, UnsupportedError
-from studio.evaluation import swaps, truth
+from studio.evaluation import interpolation, swaps, truth
 from studio.evaluation.bench import Bench, held_out, reconstruction_numbers
 from studio.evaluation.instruments import instrument_numbers
 from studio.evaluation.support import support_map
@@ -35,11 +35,13 @@ def evaluate(
     Args:
         models: The loaded models.
         checkpoint: Its name.
-        data: With a validation part, whose numbers the verdicts beside a crop use, and a test part.
+        data: With a test part, and a validation part, whose numbers the verdicts beside a crop use;
+            a small set may lack the latter.
         part: ``validation`` while choosing between checkpoints, ``test`` for the card.
         instrument: The classifier that judges swaps of photographs; swaps of rendered heads are
             compared with the truth, which can be rendered too.
-        pairs: Of donors and receivers; 0 for all, or for 128 rendered ones.
+        pairs: Of donors and receivers, 0 for all, or for 128 rendered ones; or of pictures to
+            interpolate between, 0 for 64.
         seed: Of the pairing.
 
     Returns:
@@ -60,9 +62,14 @@ def evaluate(
     attribute = swaps.attribute_of(loaded.model)
     with torch.inference_mode():
         numbers = reconstruction_numbers(bench, chosen)
-        numbers |= swaps.verdict_numbers(bench, held_out(data, "validation"), attribute)
+        # A set of a few hundred pictures has no part to spare for the verdicts.
+        validation = data.part("validation")
+        numbers |= swaps.verdict_numbers(bench, validation or chosen, attribute)
         if not loaded.model.swap_part:
-            return numbers
+            realness = interpolation.find_judge(models, checkpoint, FEATURES)
+            return numbers | interpolation.interpolation_numbers(
+                bench, data, part, realness, count=pairs, seed=seed
+            )
         if truth.is_rendered(data):
             return numbers | truth.truth_numbers(bench, attribute, part, count=pairs, seed=seed)
         judge = swaps.find_instrument(models, instrument, attribute)

@@ -1,4 +1,4 @@
-"""Measure the measuring instruments: classifier, identity and eye regressor."""
+"""Measure the measuring instruments: classifier, identity, eye regressor and realness scorer."""
 
 import numpy as np
 import torch
@@ -7,8 +7,9 @@ from studio.checkpoints import Loaded
 from studio.data.folder import DataSet
 from studio.errors import DataError
 from studio.evaluation.bench import Array, read, rows, to_device
-from studio.methods.evaluators import jitter_crop
+from studio.methods.realness import WAYS
 from studio.metrics import attributes
+from studio.nn.augmentation import jitter_crop
 
 # Pairs of different persons for each pair of one person: the latter are few.
 _STRANGERS = 20
@@ -36,6 +37,7 @@ def instrument_numbers(
         "attributes": _attribute_numbers,
         "identity": _identity_numbers,
         "eyes": _eye_numbers,
+        "realness": _realness_numbers,
     }[loaded.card.method]
     return measure(loaded, data, device, seed)
 
@@ -126,3 +128,19 @@ def _eye_numbers(
         "eye_error_p95": float(most),
         "eyes_within_10_percent": float((every <= 0.1).mean()),
     }
+
+
+def _realness_numbers(
+    loaded: Loaded, data: DataSet, device: torch.device, seed: int
+) -> dict[str, float]:
+    """Tell pictures from the same ones, spoilt in each of the ways that training knows."""
+    size = loaded.card.spec.size
+    original = to_device(data.pictures(size), torch.device("cpu"))
+    real = read(loaded.model, original, size, device)[:, 0]
+    numbers = {"pictures": float(len(data)), "real_accuracy": float((real > 0).mean())}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        for name, way in WAYS.items():
+            spoilt = read(loaded.model, way(original), size, device)[:, 0]
+            numbers[f"{name}_auc"] = attributes.separation(real, spoilt)
+    return numbers

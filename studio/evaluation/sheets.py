@@ -18,7 +18,7 @@ from studio import editing, images, latents
 from studio.checkpoints import SAMPLES, ModelCache
 from studio.data.folder import DataSet
 from studio.errors import DataError, UnsupportedError
-from studio.evaluation import swaps, truth
+from studio.evaluation import interpolation, swaps, truth
 from studio.evaluation.bench import BATCH, Bench, held_out
 from studio.faces.align import crop
 from studio.faces.detect import find_faces
@@ -27,6 +27,7 @@ from studio.methods.base import LatentModel
 
 ROWS = 12
 STRENGTHS = (0.5, 1.0, 1.5)
+STRIP = 9
 # A mean of fewer faces could still resemble one of them.
 FEWEST_MEANT = 100
 _DONORS, _RECEIVERS = 4, 6
@@ -36,20 +37,27 @@ _GROUPS = ("Male", "Young")
 
 def _bench(models: ModelCache, checkpoint: str) -> Bench:
     loaded = models.get(checkpoint)
-    if not isinstance(loaded.model, LatentModel) or not loaded.model.swap_part:
-        raise UnsupportedError(f"{checkpoint} cannot swap, so there is no sheet to draw.")
+    if not isinstance(loaded.model, LatentModel):
+        raise UnsupportedError(f"{checkpoint} makes no pictures, so there is no sheet to draw.")
     return Bench(loaded.model, loaded.card.spec.size, models.device)
+
+
+def _swapping_bench(models: ModelCache, checkpoint: str) -> Bench:
+    bench = _bench(models, checkpoint)
+    if not bench.model.swap_part:
+        raise UnsupportedError(f"{checkpoint} cannot swap, so there is no sheet to draw.")
+    return bench
 
 
 @torch.inference_mode()
 def write_samples(
     models: ModelCache, checkpoint: str, data: DataSet, folder: Path, *, sheets: int = 4
 ) -> list[Path]:
-    """Write sheets of swaps between held-out pictures; they stay on this machine.
+    """Write sheets of edits of held-out pictures; they stay on this machine.
 
     Args:
         models: The loaded models.
-        checkpoint: One that swaps.
+        checkpoint: One that swaps or interpolates.
         data: The held-out part.
         folder: Where the sheets go; made if it does not exist.
         sheets: Number of sheets, of 12 pairs each.
@@ -58,22 +66,42 @@ def write_samples(
         The files.
 
     Raises:
-        UnsupportedError: The checkpoint cannot swap.
+        UnsupportedError: The checkpoint makes no pictures.
         DataError: The part has no picture with, or none without the object.
     """
     bench = _bench(models, checkpoint)
-    values = data.attribute(swaps.attribute_of(bench.model))
-    pairs = swaps.make_pairs(values, sheets * ROWS, seed=0)
     pictures = data.pictures(bench.size)
+    ends = _swapped_pairs if bench.model.swap_part else _strip_ends
+    draw = _pair_sheet if bench.model.swap_part else _strip_sheet
+    firsts, seconds = ends(bench, data, sheets * ROWS)
     folder.mkdir(parents=True, exist_ok=True)
     files = []
     for number in range(sheets):
         some = slice(number * ROWS, (number + 1) * ROWS)
-        donors = pictures[pairs.donors[pairs.donor[some]]]
-        receivers = pictures[pairs.receivers[pairs.receiver[some]]]
         files.append(folder / f"{checkpoint}-{number:02d}.png")
-        images.save_png(files[-1], _pair_sheet(bench, donors, receivers))
+        images.save_png(files[-1], draw(bench, pictures[firsts[some]], pictures[seconds[some]]))
     return files
+
+
+def _swapped_pairs(bench: Bench, data: DataSet, count: int) -> tuple[swaps.Indices, swaps.Indices]:
+    """Return rows of donors and receivers."""
+    pairs = swaps.make_pairs(data.attribute(swaps.attribute_of(bench.model)), count, seed=0)
+    return pairs.donors[pairs.donor], pairs.receivers[pairs.receiver]
+
+
+def _strip_ends(bench: Bench, data: DataSet, count: int) -> tuple[swaps.Indices, swaps.Indices]:
+    """Return rows of pictures to interpolate between."""
+    del bench
+    first, second = interpolation.random_pairs(len(data), count, seed=0).T
+    return first, second
+
+
+def _strip_sheet(bench: Bench, starts: Picture, ends: Picture) -> Picture:
+    """Lay out one row per pair: a picture, the path to another one, and that one."""
+    paths = interpolation.strips(bench, starts, ends, STRIP)
+    rows = [[a, *path, b] for a, path, b in zip(starts, paths, ends, strict=True)]
+    labels = [f"{step / (STRIP - 1):.2f}" for step in range(STRIP)]
+    return images.sheet(rows, column_labels=["from", *labels, "to"])
 
 
 def _pair_sheet(bench: Bench, donors: Picture, receivers: Picture) -> Picture:
@@ -116,7 +144,7 @@ def showcase(models: ModelCache, checkpoint: str, data: DataSet) -> bytes:
         UnsupportedError: The checkpoint cannot swap.
         DataError: The data has too few faces of the groups that are averaged.
     """
-    bench = _bench(models, checkpoint)
+    bench = _swapping_bench(models, checkpoint)
     attribute = swaps.attribute_of(bench.model)
     if truth.is_rendered(data):
         donors, receivers = _rendered(attribute, bench.size)

@@ -1,7 +1,7 @@
 """The table of methods: one line to add one."""
 
 from studio.errors import ConfigError
-from studio.methods import evaluators, genegan
+from studio.methods import evaluators, genegan, realness
 from studio.methods.autoencoders import aae, acai, aeai, amr, beta_vae, gaia, plain
 from studio.methods.base import Method
 from studio.methods.baselines import cyclic
@@ -19,6 +19,7 @@ METHODS: dict[str, Method] = {
     "attributes": evaluators.ATTRIBUTES,
     "identity": evaluators.IDENTITY,
     "eyes": evaluators.EYES,
+    "realness": realness.METHOD,
 }
 
 

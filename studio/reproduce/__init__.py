@@ -2,7 +2,16 @@
 
 from collections.abc import Callable
 
-from studio.reproduce import experiments, figures, lighting, unseen
+from studio.reproduce import (
+    experiments,
+    figures,
+    interpolation,
+    lighting,
+    manifold,
+    parameters,
+    strips,
+    unseen,
+)
 from studio.reproduce.options import ReproduceOptions
 
 __all__ = ["TABLES", "ReproduceOptions"]
@@ -15,4 +24,12 @@ TABLES: dict[str, Callable[[ReproduceOptions], dict[str, object]]] = {
     "genegan-drift": experiments.drift,
     "genegan-stacked": experiments.stacked,
     "genegan-cycle": experiments.cycle,
+    "aeai-mse": interpolation.mse,
+    "aeai-interval": interpolation.interval,
+    "aeai-alpha": interpolation.alpha,
+    "aeai-parameters": parameters.parameters,
+    "aeai-ablation": interpolation.ablation,
+    "aeai-manifold": manifold.manifold,
+    "aeai-strips": strips.strips,
+    "aeai-grids": strips.grids,
 }

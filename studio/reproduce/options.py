@@ -31,6 +31,7 @@ class ReproduceOptions:
         seeds: Repetitions of each training run.
         size: Of the pictures that models are trained on.
         report: Gets one line of progress now and then.
+        only: Classes of the data set to learn from, such as ``object=14``; everything where empty.
     """
 
     output: Path
@@ -40,6 +41,7 @@ class ReproduceOptions:
     seeds: int
     size: int
     report: Callable[[str], None]
+    only: str = ""
 
 
 def write_results(

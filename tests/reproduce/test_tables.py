@@ -73,7 +73,7 @@ def check(options, name, result):
     return values["rows"]
 
 
-def test_the_tables_are_those_of_the_paper():
+def test_the_tables_are_those_of_the_papers():
     assert set(TABLES) == {
         "genegan-matrix",
         "genegan-light",
@@ -82,6 +82,14 @@ def test_the_tables_are_those_of_the_paper():
         "genegan-drift",
         "genegan-stacked",
         "genegan-cycle",
+        "aeai-mse",
+        "aeai-interval",
+        "aeai-alpha",
+        "aeai-parameters",
+        "aeai-ablation",
+        "aeai-manifold",
+        "aeai-strips",
+        "aeai-grids",
     }
 
 
