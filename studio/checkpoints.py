@@ -20,6 +20,7 @@ from studio import methods, paths
 from studio.data.batch import DataSpec
 from studio.errors import CheckpointError, ConfigError
 from studio.methods.base import Config, Method, Operation
+from studio.nn.folding import fold_batch_norm
 
 FORMAT = 1
 CARD = "card.json"
@@ -368,6 +369,7 @@ class ModelCache:
         with self._lock:
             if name not in self._loaded:
                 model, card = self.store.load(name)
+                fold_batch_norm(model)
                 model.to(self.device)
                 if self.device.type == "cpu":
                     model.to(memory_format=torch.channels_last)

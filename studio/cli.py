@@ -21,10 +21,11 @@ from studio.errors import ConfigError, DataError, StudioError
 if TYPE_CHECKING:
     from studio.bulk import Task
     from studio.checkpoints import Card, ModelCache
+    from studio.editing import Encoded
 
 _REQUEST_OPTIONS = (
     *("method", "data", "tag", "parent", "steps", "batch_size", "size", "seed"),
-    *("save_every", "precision", "terms"),
+    *("save_every", "precision", "terms", "only"),
 )
 DONE, SKIPPED, MISTAKE, INTERRUPTED = 0, 1, 2, 130
 
@@ -106,6 +107,7 @@ def build_parser() -> argparse.ArgumentParser:
         _add_models,
         _add_encode,
         _add_swap,
+        _add_interpolate,
         _add_train,
         _add_evaluate,
         _add_data,
@@ -183,6 +185,33 @@ def _add_swap(verbs: Verbs) -> None:
     _add_picture_options(parser)
 
 
+def _add_interpolate(verbs: Verbs) -> None:
+    parser = _add(verbs, "interpolate", interpolate, "Show what lies between pictures.")
+    parser.add_argument(
+        "--model", action="append", required=True, help="several give a row each, one above another"
+    )
+    parser.add_argument("--input", nargs="+", type=Path, required=True, metavar="PICTURE")
+    parser.add_argument(
+        "--layout",
+        choices=("strip", "grid"),
+        help="a path through the pictures, or a grid between four; by default a grid for four "
+        "pictures, one model and a .png",
+    )
+    parser.add_argument(
+        "--steps", type=int, default=9, help="pictures of a path, or along a side of a grid"
+    )
+    parser.add_argument("--path", choices=("linear", "slerp", "cubic"), default="linear")
+    parser.add_argument("--ease", choices=("linear", "in-out"), default="linear", help="pace")
+    parser.add_argument("--ping-pong", action="store_true", help="a clip goes back again")
+    parser.add_argument("--cross-fade", action="store_true", help="add it as the last row")
+    parser.add_argument(
+        "--size", type=int, default=0, help="side of a picture in pixels; 0 is the model's own"
+    )
+    parser.add_argument("--data", type=Path, help="SET of real pictures, for the credibility")
+    parser.add_argument("--output", type=Path, required=True, help="a .png, .gif or .mp4 file")
+    _add_picture_options(parser)
+
+
 def _add_train(verbs: Verbs) -> None:
     parser = _add(verbs, "train", train, "Train a checkpoint, in the foreground.")
     parser.add_argument("request", nargs="?", type=Path, help="a JSON file with all of the below")
@@ -194,6 +223,7 @@ def _add_train(verbs: Verbs) -> None:
         parser.add_argument(f"--{name}", type=int)
     parser.add_argument("--precision", choices=("auto", "fp32", "bf16"))
     parser.add_argument("--terms", help="under which terms the data may be used")
+    parser.add_argument("--only", metavar="CLASS=VALUE[,VALUE]", help="such as object=14")
     parser.add_argument(
         "--set", action="append", type=_field, default=[], metavar="FIELD=VALUE", dest="fields"
     )
@@ -206,6 +236,7 @@ def _add_evaluate(verbs: Verbs) -> None:
     parser.add_argument("--model", required=True)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--part", choices=("validation", "test"), default="test")
+    parser.add_argument("--only", metavar="CLASS=VALUE[,VALUE]", help="such as object=14")
     parser.add_argument("--instrument", default="attributes.celeba-64", help="who judges swaps")
     parser.add_argument("--pairs", type=int, default=0, help="0 for all")
     parser.add_argument("--seed", type=int, default=0)
@@ -218,8 +249,13 @@ def _add_data(verbs: Verbs) -> None:
     parser = verbs.add_parser("data", help="Make or check a data set.")
     kinds = parser.add_subparsers(dest="kind", required=True, metavar="VERB")
     render = _add(kinds, "render", render_data, "Render a data set whose factors are known.")
-    render.add_argument("scene", choices=("heads",))
-    render.add_argument("--count", type=int, required=True)
+    render.add_argument("scene", choices=tuple(_RENDERERS))
+    render.add_argument(
+        "--count",
+        type=int,
+        help="of heads; of random lights on the pole, by default a grid of 576; "
+        "of views of each object on the turntable, by default 72",
+    )
     render.add_argument("--size", type=int, default=64)
     render.add_argument("--seed", type=int, default=0)
     render.add_argument("--output", type=Path, required=True)
@@ -229,7 +265,8 @@ def _add_data(verbs: Verbs) -> None:
         default=[],
         type=_factor_values,
         metavar="FACTOR=VALUE[,VALUE]",
-        help="draw a factor from these values only, such as expression=neutral,smile",
+        help="draw a factor from these values only, such as expression=neutral,smile; "
+        "on the turntable only object=NAME[,NAME]",
     )
     check = _add(kinds, "check", check_data, "Check a data set before an hour is spent on it.")
     check.add_argument("data", type=Path, metavar="SET")
@@ -243,6 +280,7 @@ def _add_reproduce(verbs: Verbs) -> None:
     parser.add_argument("table", nargs="?", help="without one, the tables are listed")
     parser.add_argument("--output", type=Path, help="folder for the results")
     parser.add_argument("--data", type=Path, help="the data set or photographs that it needs")
+    parser.add_argument("--only", metavar="CLASS=VALUE[,VALUE]", help="such as object=14")
     parser.add_argument("--steps", type=int, help="of each training run")
     parser.add_argument("--seeds", type=int, default=1, help="repetitions of each training run")
     parser.add_argument("--size", type=int, default=64)
@@ -444,6 +482,56 @@ def _plan(options: argparse.Namespace) -> list["Task"]:
     return bulk.pair_up(receivers, groups, every=options.pair == "all", output=options.output)
 
 
+def interpolate(options: argparse.Namespace) -> Outcome:
+    """Write a strip, a grid or a clip, and measure its paths."""
+    from studio import bulk, interpolation
+
+    pictures = bulk.list_photographs(options.input)
+    style = interpolation.Style(
+        options.steps,
+        options.path,
+        _is_grid(options, len(pictures)),
+        options.size,
+        options.ease,
+        options.ping_pong,
+    )
+    names = list(dict.fromkeys(options.model))
+    models = open_models(options.device)
+    interpolation.check(models, names, len(pictures), style, options.output)
+    rows = {name: _corners(models, name, pictures, options.aligned) for name in names}
+    quality = interpolation.compare(models, rows, style.kind, options.data)
+    if options.cross_fade:
+        rows[interpolation.CROSS_FADE] = rows[names[0]]
+    interpolation.write(models, rows, style, options.output)
+    values = {
+        "output": str(options.output),
+        "layout": "grid" if style.grid else "strip",
+        "models": [{"model": name, **found.to_dict()} for name, found in quality.items()],
+    }
+    lines = [f"{name:32}  {found.text()}" for name, found in quality.items()]
+    return Outcome(values, "\n".join([*lines, f"Wrote {options.output}."]))
+
+
+def _corners(
+    models: "ModelCache", name: str, pictures: Sequence[Path], aligned: bool
+) -> list["Encoded"]:
+    """Encode pictures, by their faces where the checkpoint knows faces."""
+    from studio import bulk, editing
+
+    faces = models.store.card(name).spec.alignment == "celeba"
+    refine = editing.eye_refiner(models) if faces else None
+    reader = bulk.Reader(refine, aligned=aligned or not faces, note=say)
+    subjects = [reader.read(path) for path in pictures]
+    return [editing.encode(models, name, one.photo.pixels, one.alignment) for one in subjects]
+
+
+def _is_grid(options: argparse.Namespace, pictures: int) -> bool:
+    if options.layout:
+        return bool(options.layout == "grid")
+    still = options.output.suffix.lower() == ".png"
+    return still and pictures == 4 and len(options.model) == 1
+
+
 # Training, measuring, data.
 
 
@@ -455,10 +543,12 @@ def train(options: argparse.Namespace) -> Outcome:
     request = TrainRequest.from_dict(_request_values(options))
     folder = options.folder or paths.runs() / request.name
     written = folder / REQUEST
-    if written.is_file() and json.loads(written.read_text(encoding="utf-8")) != asdict(request):
-        raise ConfigError(
-            f"The run folder {folder} belongs to another request; name another with --run."
-        )
+    if written.is_file():
+        values = json.loads(written.read_text(encoding="utf-8"))
+        if TrainRequest.from_dict(values) != request:
+            raise ConfigError(
+                f"The run folder {folder} belongs to another request; name another with --run."
+            )
     every = max(1, request.steps // 20)
 
     def report(step: int, terms: Any) -> None:
@@ -497,11 +587,14 @@ def evaluate(options: argparse.Namespace) -> Outcome:
     from studio import evaluation
     from studio.data.folder import open_set
     from studio.evaluation import sheets
+    from studio.training.run import read_only
 
     if options.write and options.part != "test":
         raise ConfigError("--write needs --part test: a card has the numbers of the test part.")
     models = open_models(options.device)
     data = open_set(options.data)
+    if options.only:
+        data = data.where(*read_only(options.only))
     if options.showcase:
         file = sheets.write_showcase(models, options.model, data)
         return Outcome({"samples": str(file)}, f"Wrote {file}.")
@@ -530,6 +623,8 @@ def evaluate(options: argparse.Namespace) -> Outcome:
 def _repeatable(options: argparse.Namespace) -> str:
     """Return the command for the card: no person's folders, nothing that only shows results."""
     command = ["latent-studio", "evaluate", "--model", options.model, "--data", options.data.name]
+    if options.only:
+        command += ["--only", options.only]
     if options.pairs:
         command += ["--pairs", str(options.pairs)]
     if options.seed:
@@ -540,22 +635,65 @@ def _repeatable(options: argparse.Namespace) -> str:
 
 
 def render_data(options: argparse.Namespace) -> Outcome:
-    """Render heads into a folder with ``attributes.csv``."""
+    """Render pictures into a folder with ``attributes.csv``."""
+    count = _RENDERERS[options.scene](options)
+    values = {"output": str(options.output), "count": count}
+    return Outcome(values, f"Wrote {count} pictures to {options.output}.")
+
+
+def _say_progress(done: int, count: int) -> None:
+    say(f"Rendered {done} of {count}.")
+
+
+def _render_heads(options: argparse.Namespace) -> int:
     from studio.render.heads import write_set
 
-    def progress(done: int, count: int) -> None:
-        say(f"Rendered {done} of {count}.")
-
+    if options.count is None:
+        raise ConfigError("Heads need --count, the number of pictures.")
     write_set(
         options.output,
         options.count,
         options.size,
         options.seed,
         choices=dict(options.choose),
-        progress=progress,
+        progress=_say_progress,
     )
-    values = {"output": str(options.output), "count": options.count}
-    return Outcome(values, f"Wrote {options.count} pictures to {options.output}.")
+    count: int = options.count
+    return count
+
+
+def _render_pole(options: argparse.Namespace) -> int:
+    from studio.render.pole import write_set
+
+    if options.choose:
+        raise ConfigError("The pole has no --choose; --count N draws N random lights.")
+    return write_set(
+        options.output, options.size, options.seed, count=options.count, progress=_say_progress
+    )
+
+
+def _render_turntable(options: argparse.Namespace) -> int:
+    from studio.render.turntable import OBJECTS, VIEWS, write_set
+
+    chosen = dict(options.choose)
+    objects = [str(name) for name in chosen.pop("object", OBJECTS)]
+    if chosen:
+        raise ConfigError(f"The turntable has no {next(iter(chosen))!r} to choose, only object.")
+    return write_set(
+        options.output,
+        options.size,
+        options.seed,
+        objects=objects,
+        count=VIEWS if options.count is None else options.count,
+        progress=_say_progress,
+    )
+
+
+_RENDERERS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "heads": _render_heads,
+    "pole": _render_pole,
+    "turntable": _render_turntable,
+}
 
 
 def check_data(options: argparse.Namespace) -> Outcome:
@@ -596,5 +734,6 @@ def reproduce(options: argparse.Namespace) -> Outcome:
         seeds=options.seeds,
         size=options.size,
         report=say,
+        only=options.only or "",
     )
     return Outcome(TABLES[options.table](settings), f"Wrote the results to {options.output}.")

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from studio import images, latents
-from studio.checkpoints import MODEL, Card, ModelCache
+from studio.checkpoints import MODEL, Card, Loaded, ModelCache
 from studio.errors import ImageError, RecipeError, UnsupportedError
 from studio.faces.align import Alignment, crop
 from studio.faces.composite import Compositor
@@ -36,6 +36,7 @@ class Encoded:
         crop: (S, S, 3) uint8, what was encoded.
         error: Mean absolute reconstruction error, in [0, 2].
         object_norm: Mean absolute value of the part that a swap moves; 0 without such a part.
+        checkpoint: Whose latents they are.
     """
 
     latents: Latents
@@ -43,6 +44,7 @@ class Encoded:
     crop: Picture
     error: float
     object_norm: float
+    checkpoint: str
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,7 @@ def encode(models: ModelCache, checkpoint: str, pixels: Picture, alignment: Alig
         crop=cropped,
         error=float((reconstruction - original).abs().mean()),
         object_norm=float(codes.parts[part].abs().mean()) if part else 0.0,
+        checkpoint=checkpoint,
     )
 
 
@@ -242,6 +245,22 @@ def blend(
     return model.decode(latents.swap(own, mixed, [model.swap_part], strength))
 
 
+def interpolator(models: ModelCache, checkpoint: str) -> Loaded:
+    """Load a checkpoint that interpolates.
+
+    Raises:
+        UnsupportedError: It cannot.
+        CheckpointError: It cannot be loaded.
+    """
+    loaded = models.get(checkpoint)
+    if Operation.INTERPOLATE not in loaded.card.entry.operations:
+        raise UnsupportedError(
+            f"{checkpoint} cannot interpolate; choose a checkpoint that can, such as "
+            f"{', '.join(models.store.names(Operation.INTERPOLATE)) or 'a trained autoencoder'}."
+        )
+    return loaded
+
+
 @torch.inference_mode()
 def interpolate(
     models: ModelCache,
@@ -265,14 +284,15 @@ def interpolate(
         (N, 3, S, S) in [-1, 1].
 
     Raises:
-        UnsupportedError: The checkpoint cannot interpolate, the kind is unknown, or the number of
-            corners does not suit it.
+        UnsupportedError: The checkpoint cannot interpolate, the kind is unknown, or the corners'
+            number does not suit it, or another checkpoint encoded them.
     """
-    loaded = models.get(checkpoint)
-    if Operation.INTERPOLATE not in loaded.card.entry.operations:
+    model = interpolator(models, checkpoint).model
+    strangers = {corner.checkpoint for corner in corners} - {checkpoint}
+    if strangers:
         raise UnsupportedError(
-            f"{checkpoint} cannot interpolate; choose a checkpoint that can, such as "
-            f"{', '.join(models.store.names(Operation.INTERPOLATE)) or 'a trained autoencoder'}."
+            f"The latents of {', '.join(sorted(strangers))} mean nothing to {checkpoint}; encode "
+            "all pictures with one checkpoint."
         )
     x, y = torch.tensor(places, device=models.device, dtype=torch.float32).unbind(1)
     codes = [corner.latents for corner in corners]
@@ -280,13 +300,13 @@ def interpolate(
         if len(codes) != 4:
             raise UnsupportedError(f"A grid lies between 4 pictures, not {len(codes)}.")
         repeated = [code.map(lambda p: p.expand(len(places), *p.shape[1:])) for code in codes]
-        return loaded.model.decode(latents.bilinear(repeated, x, y))
+        return model.decode(latents.bilinear(repeated, x, y))
     if kind not in latents.PATHS:
         known = ", ".join((*latents.PATHS, "bilinear"))
         raise UnsupportedError(f"There is no path {kind!r}; there are {known}.")
     if len(codes) < 2:
         raise UnsupportedError("A path leads from one picture to another: give two or more.")
-    return loaded.model.decode(latents.along(codes, x, kind))
+    return model.decode(latents.along(codes, x, kind))
 
 
 def grid_places(side: int) -> list[tuple[float, float]]:

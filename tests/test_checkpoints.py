@@ -196,7 +196,7 @@ def test_a_warm_model_is_loaded_once_in_eval_without_gradients(three, models):
 
 def test_the_least_recently_used_model_goes_first(three, store):
     a, b, c = three
-    one = size_in_bytes(store.load(a)[0])
+    one = ModelCache(store).get(a).bytes
     cache = ModelCache(store, limit=2 * one)
     cache.get(a), cache.get(b), cache.get(a), cache.get(c)
     assert list(cache.warm()) == [a, c]

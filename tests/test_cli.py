@@ -14,6 +14,8 @@ from studio import images, paths
 from studio.checkpoints import CheckpointStore
 from studio.cli import main
 from studio.recipes import Recipe
+from studio.render import pole
+from studio.render.turntable import OBJECTS
 
 
 @pytest.fixture
@@ -230,6 +232,50 @@ def test_swap_says_what_it_needs_to_know(run, make_checkpoint, crops, tmp_path):
     assert crop["angle"] == 5
 
 
+def test_interpolate_writes_strips_grids_and_clips(run, make_checkpoint, crops, tmp_path):
+    names = [make_checkpoint("aeai"), make_checkpoint("autoencoder")]
+    four = [crops[0] / "a.png", crops[0] / "b.png", crops[1] / "d.png", crops[1] / "e.png"]
+    base = ["interpolate", "--model", names[0], "--aligned"]
+    both = ["--model", names[1], "--input", *four[:2], "--steps", 5, "--cross-fade", "--json"]
+    status, said, _ = run(*base, *both, "--output", tmp_path / "new" / "strip.png")
+    assert status == 0
+    values = json.loads(said)
+    assert values["layout"] == "strip"
+    assert [found["model"] for found in values["models"]] == [*names, "cross-fade"]
+    numbers = {"boundary_error", "monotonicity_violations", "step_ratio", "credibility", "realness"}
+    assert all(set(found) == {"model", *numbers} for found in values["models"])
+    assert read(tmp_path / "new" / "strip.png").pixels.shape[0] == 3 * 36 + 4
+    status, said, _ = run(*base, "--input", *four, "--steps", 3, "--output", tmp_path / "grid.png")
+    assert status == 0
+    assert "boundary error" in said
+    assert read(tmp_path / "grid.png").pixels.shape == (112, 112, 3)
+    clip = ["--input", *four, "--steps", 4, "--ping-pong", "--ease", "in-out", "--path", "cubic"]
+    status, *_ = run(*base, *clip, "--output", tmp_path / "clip.gif")
+    assert status == 0
+    with Image.open(tmp_path / "clip.gif") as film:
+        assert film.n_frames == 6
+
+
+def test_interpolate_says_what_it_needs_to_know(run, make_checkpoint, crops, tmp_path):
+    name, judge = make_checkpoint("aeai"), make_checkpoint("attributes")
+    three = [crops[0] / f"{letter}.png" for letter in "abc"]
+    base = ["interpolate", "--aligned", "--output", tmp_path / "out.png"]
+    for arguments, complaint in (
+        (["--model", name, "--input", *three, "--layout", "grid"], "between 4 pictures, not 3"),
+        (["--model", name, "--input", *three[:1]], "two or more"),
+        (["--model", name, "--input", *three, "--steps", "1"], "not 1"),
+        (["--model", name, "--input", *three, "--steps", 400, "--size", 3840], "more than 150"),
+        (["--model", judge, "--input", *three], "cannot interpolate"),
+        (["--model", "aeai.gone", "--input", *three], "no checkpoint"),
+        (["--model", name, "--input", *three, "--output", "a.bmp"], ".gif or .mp4"),
+    ):
+        status, said, err = run(*base, *arguments)
+        assert (status, said) == (2, ""), arguments
+        assert complaint in err
+        assert len(err.splitlines()) == 1
+    assert not (tmp_path / "out.png").exists()
+
+
 def test_train_makes_a_checkpoint_and_keeps_runs_apart(run, heads_folder, tmp_path):
     request = ["train", "--method", "genegan", "--data", heads_folder, "--tag", "new", "--size", 32]
     request += ["--set", "recipe=hinge", "--set", "width=4", "--batch-size", 4, "--steps", 2]
@@ -310,6 +356,48 @@ def test_data_verbs(run, tmp_path):
     status, _, err = run("data", "check", tmp_path / "nowhere")
     assert status == 2
     assert "does not exist" in err
+
+
+def test_the_pole_is_rendered_without_a_count(run, monkeypatch, tmp_path):
+    monkeypatch.setattr(pole, "AZIMUTHS", (0, 120))
+    folder = tmp_path / "pole"
+    status, out, _ = run("data", "render", "pole", "--size", 8, "--output", folder, "--json")
+    assert status == 0
+    assert json.loads(out) == {"output": str(folder), "count": 16}
+    assert len(files(folder)) == 17
+    some = tmp_path / "some"
+    assert run("data", "render", "pole", "--count", 5, "--size", 32, "--output", some)[0] == 0
+    assert "5 pictures (4 train, 0 validation, 1 test)" in run("data", "check", some)[1]
+
+
+def test_the_turntable_is_rendered_in_part_or_whole(run, tmp_path):
+    render = ("data", "render", "turntable", "--size", 8, "--output")
+    status, out, err = run(*render, tmp_path / "mug", "--choose", "object=mug")
+    assert (status, "Wrote 72 pictures" in out, "Rendered 72 of 72" in err) == (0, True, True)
+    _, out, _ = run("data", "check", tmp_path / "mug")
+    assert "72 pictures (58 train, 0 validation, 14 test)" in out
+    assert run(*render, tmp_path / "all", "--count", 1)[0] == 0
+    assert files(tmp_path / "all") == sorted(["attributes.csv", *(f"{n}_000.png" for n in OBJECTS)])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("heads",), "Heads need --count"),
+        (("pole", "--choose", "azimuth=5"), "no --choose"),
+        (("pole", "--count", -1), "-1 poles"),
+        (("turntable", "--choose", "shape=mug"), "no 'shape' to choose"),
+        (("turntable", "--choose", "object=sofa"), "'sofa'"),
+        (("turntable", "--count", 0), "0 views"),
+        (("sphere",), "invalid choice"),
+    ],
+)
+def test_a_set_that_cannot_be_rendered_is_one_sentence(run, tmp_path, arguments, message):
+    status, out, err = run("data", "render", *arguments, "--output", tmp_path / "set")
+    assert (status, out) == (2, "")
+    assert message in err
+    assert err.count("\n") == 1
+    assert not (tmp_path / "set").exists()
 
 
 def test_reproduce_runs_a_table(run, monkeypatch, tmp_path):

@@ -72,10 +72,12 @@ class Context:
     Attributes:
         models: The loaded models, with the store behind them.
         memory: Previews, encoded faces and compositors.
+        decoding: Held by a call that follows a pointer beside the page's queue.
     """
 
     models: ModelCache
     memory: Memory = field(default_factory=Memory)
+    decoding: threading.Lock = field(default_factory=threading.Lock)
 
     @classmethod
     def open(cls, device: torch.device | str = "cpu") -> "Context":

@@ -6,7 +6,7 @@ so that undo is a list of drafts and a session keeps no photograph.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Generic, Literal, Protocol, Self, TypeVar
 
 from studio.faces.align import Alignment
 from studio.recipes import Step
@@ -123,6 +123,11 @@ class Draft:
         return "" if any(seat.doubt for seat in seated) else next(iter(possible), "")
 
     @property
+    def still(self) -> "Draft":
+        """The same without the strength, which a slider drags."""
+        return replace(self, strength=0)
+
+    @property
     def place(self) -> tuple[float, float]:
         """Where the chosen cell lies in the unit square of the four exemplars, x and y."""
         row, column = divmod(min(self.cell, self.side**2 - 1), self.side)
@@ -133,35 +138,52 @@ def _path(draft: Draft, role: str) -> str:
     return draft.seats[role].path if role in draft.seats else ""
 
 
+class Undoable(Protocol):
+    """What a timeline keeps: plain data whose moves of one control are undone as one."""
+
+    @property
+    def still(self) -> "Undoable":
+        """The same without what a drag moves."""
+
+
+U = TypeVar("U", bound=Undoable)
+
+
 @dataclass(frozen=True)
-class History:
+class Timeline(Generic[U]):
     """The present draft between those that undo and redo lead to."""
 
-    present: Draft = field(default_factory=Draft)
-    past: tuple[Draft, ...] = ()
-    future: tuple[Draft, ...] = ()
+    present: U
+    past: tuple[U, ...] = ()
+    future: tuple[U, ...] = ()
 
-    def then(self, draft: Draft) -> "History":
+    def then(self, draft: U) -> Self:
         """Go on with another draft; moves of one slider in a row are undone as one."""
         if draft == self.present:
             return self
-        dragged = replace(draft, strength=0) == replace(self.present, strength=0)
-        if dragged and self.past and _same_but_strength(self.past[-1], draft):
-            return History(draft, self.past)
-        return History(draft, (*self.past, self.present)[-MOST_DRAFTS:])
+        dragged = draft.still == self.present.still
+        if dragged and self.past and self.past[-1].still == draft.still:
+            return replace(self, present=draft, future=())
+        past = (*self.past, self.present)[-MOST_DRAFTS:]
+        return replace(self, present=draft, past=past, future=())
 
-    def undo(self) -> "History":
+    def undo(self) -> Self:
         """Go one draft back, if there is one."""
         if not self.past:
             return self
-        return History(self.past[-1], self.past[:-1], (self.present, *self.future))
+        future = (self.present, *self.future)
+        return replace(self, present=self.past[-1], past=self.past[:-1], future=future)
 
-    def redo(self) -> "History":
+    def redo(self) -> Self:
         """Take an undo back, if there was one."""
         if not self.future:
             return self
-        return History(self.future[0], (*self.past, self.present), self.future[1:])
+        past = (*self.past, self.present)
+        return replace(self, present=self.future[0], past=past, future=self.future[1:])
 
 
-def _same_but_strength(one: Draft, other: Draft) -> bool:
-    return replace(one, strength=0) == replace(other, strength=0)
+@dataclass(frozen=True)
+class History(Timeline[Draft]):
+    """The timeline of a swap."""
+
+    present: Draft = field(default_factory=Draft)

@@ -82,7 +82,15 @@ def drop(context: Context, draft: Draft, role: str, card: Card | None) -> dict[s
     if seat is None:
         return value
     place = bench.ground(context, Draft(seats={role: seat}), role)
-    value |= {
+    value |= seated(context, seat, place)
+    if card and not seat.doubt:
+        value |= _judgement(context, draft, role, card, place)
+    return value
+
+
+def seated(context: Context, seat: Seat, place: Ground) -> dict[str, Any]:
+    """Describe a photograph that is there, and its crop."""
+    return {
         "photo": data_uri(images.fit(place.photo.visible(), _PHOTO_SIDE), 85),
         "ratio": place.photo.pixels.shape[0] / place.photo.pixels.shape[1],
         "frame": frame(seat),
@@ -90,9 +98,6 @@ def drop(context: Context, draft: Draft, role: str, card: Card | None) -> dict[s
         "doubt": seat.doubt,
         **_faces(context, seat),
     }
-    if card and not seat.doubt:
-        value |= _judgement(context, draft, role, card, place)
-    return value
 
 
 def _hint(draft: Draft, role: str, card: Card | None) -> str:
@@ -208,14 +213,15 @@ def _missing(draft: Draft) -> str:
     needed = (RECEIVER, *EXEMPLARS) if draft.mode == "blend" else (RECEIVER, DONOR)
     doubtful = [_TITLES[role] for role in needed if role in draft.seats and draft.seats[role].doubt]
     if doubtful:
-        return f"Check the crop of {_listed(doubtful)} on the left, then the edit appears here."
+        return f"Check the crop of {listed(doubtful)} on the left, then the edit appears here."
     absent = [_TITLES[role] for role in needed if role not in draft.seats]
     if draft.mode == "swap" and len(absent) == 2:
         return EMPTY
-    return f"Add {_listed(absent)} to see the result."
+    return f"Add {listed(absent)} to see the result."
 
 
-def _listed(titles: list[str]) -> str:
+def listed(titles: list[str]) -> str:
+    """Name things in a sentence: the first, the second and the third."""
     *most, last = [title[0].lower() + title[1:] for title in titles]
     return f"{', '.join(most)} and {last}" if most else last
 

@@ -69,15 +69,21 @@ def blocks(context):
 
 @pytest.fixture(scope="session")
 def page_home(tmp_path_factory):
-    """Return a home with two tiny checkpoints, for pages that run as processes."""
+    """Return a home with three tiny checkpoints, for pages that run as processes."""
     home = tmp_path_factory.mktemp("page") / "home"
-    spec = DataSpec(32, "celeba", ("Eyeglasses",))
-    entry = METHODS["genegan"]
-    for seed, tag in enumerate(("heads-eyeglasses-64", "other")):
+    faces, things = DataSpec(32, "celeba", ("Eyeglasses",)), DataSpec(32, "none")
+    for seed, (method, tag, spec) in enumerate(
+        (
+            ("genegan", "heads-eyeglasses-64", faces),
+            ("genegan", "other", faces),
+            ("aeai", "pole-32", things),
+        )
+    ):
         torch.manual_seed(seed)
+        entry = METHODS[method]
         model = entry.model(entry.tiny, spec)
         initialize(model, 0.2)
-        card = Card(f"genegan.{tag}", "genegan", entry.tiny.to_dict(), spec.to_dict(), step=0)
+        card = Card(f"{method}.{tag}", method, entry.tiny.to_dict(), spec.to_dict(), step=0)
         CheckpointStore.save(home / "checkpoints", card, model.state_dict(), {})
     return home
 

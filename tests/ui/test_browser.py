@@ -163,6 +163,50 @@ def test_two_visitors_never_see_each_others_pictures(visit, tmp_path):
         assert all(source.startswith("data:") for source in sources if source)
 
 
+def test_dragging_the_dot_moves_the_picture_and_a_click_takes_a_cell(visit, tmp_path):
+    visitor = visit(accept_downloads=True)
+    visitor.get_by_role("tab", name="Interpolate").click()
+    visitor.wait_for_selector('.ls-morph[data-painted="0.500,0.500"]')
+    pad = visitor.locator(".ls-pad")
+    pad.scroll_into_view_if_needed()
+    box = pad.bounding_box()
+    drawn = lambda: visitor.evaluate(  # noqa: E731
+        "document.querySelector('.ls-made canvas').toDataURL()"
+    )
+    first = drawn()
+
+    def at(x, y):
+        return box["x"] + x * box["width"], box["y"] + y * box["height"]
+
+    visitor.mouse.move(*at(0.5, 0.5))
+    visitor.mouse.down()
+    visitor.mouse.move(*at(0.8, 0.3), steps=8)
+    visitor.wait_for_function(
+        "Number(document.querySelector('.ls-morph').dataset.painted.split(',')[0]) > 0.8"
+    )
+    dragged = drawn()
+    assert dragged != first
+    visitor.mouse.up()
+    visitor.mouse.click(*at(0.03, 0.97))
+    visitor.wait_for_selector('.ls-morph[data-painted="0.000,1.000"]')
+    pad.press("ArrowRight")
+    visitor.wait_for_selector('.ls-morph[data-painted="0.020,1.000"]')
+    assert "2 % to the right" in pad.get_attribute("aria-valuetext")
+    before = visitor.locator("#corner-b .ls-crop img").get_attribute("src")
+    visitor.get_by_role("button", name="Use as corner B").click()
+    visitor.wait_for_function(
+        "(before) => document.querySelector('#corner-b .ls-crop img').src !== before", arg=before
+    )
+    visitor.get_by_text("Strip", exact=True).first.click()
+    visitor.wait_for_selector('.ls-morph[data-mode="line"]')
+    visitor.locator(".ls-frames button").nth(8).click()
+    visitor.wait_for_selector('.ls-morph[data-painted^="1.000"]')
+    with visitor.expect_download() as started:
+        visitor.locator("#walk-save").click()
+    started.value.save_as(tmp_path / "clip.gif")
+    assert (tmp_path / "clip.gif").read_bytes().startswith(b"GIF89a")
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_phone_shows_sources_stage_controls_in_one_column(visit, scheme):
     visitor = visit(viewport={"width": 390, "height": 844}, color_scheme=scheme, has_touch=True)
@@ -172,8 +216,9 @@ def test_phone_shows_sources_stage_controls_in_one_column(visit, scheme):
     ]
     assert tops == sorted(tops)
     assert visitor.evaluate("document.documentElement.scrollWidth") <= 390
-    visitor.get_by_role("tab", name="Models").click()
-    visitor.wait_for_selector(".ls-model-card")
-    assert visitor.evaluate("document.documentElement.scrollWidth") <= 390
+    for tab, filled in (("Interpolate", ".ls-morph[data-painted]"), ("Models", ".ls-model-card")):
+        visitor.get_by_role("tab", name=tab).click()
+        visitor.wait_for_selector(filled)
+        assert visitor.evaluate("document.documentElement.scrollWidth") <= 390
     visitor.get_by_role("tab", name="Swap").click()
     assert visitor.locator(PAINTED).is_visible()

@@ -10,13 +10,13 @@ from studio.recipes import Recipe
 from studio.ui.style import theme
 
 
-def test_only_swap_and_remove_can_be_called_from_outside(blocks):
+def test_only_what_is_meant_for_it_can_be_called_from_outside(blocks):
     public = {
         function.api_name
         for function in blocks.fns.values()
         if function.api_visibility != "private"
     }
-    assert public == {"swap", "remove"}
+    assert public == {"swap", "remove", "interpolate"}
 
 
 def test_no_font_is_fetched():
@@ -59,6 +59,26 @@ def test_api_swaps_and_removes_uploads(call, heads_pictures):
     assert Recipe.from_photo(result).steps[0].kind == "swap"
     kind, answer = call.send("remove", receiver, "genegan.other", True, "model")
     assert call.fetch(answer).pixels.shape == (32, 32, 3)
+
+
+@pytest.mark.slow
+def test_api_interpolates_uploads(call, heads_pictures):
+    two = [call.upload(picture) for picture in heads_pictures[:2]]
+    names = ["aeai.pole-32", "genegan.other"]
+    style = ("strip", "slerp", 4, "png", 0, "linear", False, True, True)
+    kind, (file, numbers) = call.send("interpolate", two, names, *style)
+    assert kind == "complete"
+    assert call.fetch([file]).pixels.shape[0] == 3 * 36 + 4
+    assert list(numbers) == [*names, "cross-fade"]
+    assert numbers["cross-fade"]["step_ratio"] == pytest.approx(1, abs=0.01)
+    for pictures, layout in (
+        (two, "grid"),
+        (two, "round"),
+        (two[:1], "strip"),
+        ("/etc/passwd", "strip"),
+    ):
+        kind, _ = call.send("interpolate", pictures, names[:1], layout, *style[1:])
+        assert kind == "error"
 
 
 @pytest.mark.slow

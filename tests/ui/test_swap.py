@@ -14,7 +14,7 @@ from studio.errors import ImageError, RecipeError, StudioError
 from studio.faces.align import Alignment
 from studio.faces.detect import Face
 from studio.recipes import Recipe
-from studio.ui import bench, examples, screen
+from studio.ui import bench, examples, repaint, screen, seats
 from studio.ui.context import Context
 from studio.ui.draft import Draft, History, Seat
 from studio.ui.guard import guarded
@@ -31,7 +31,7 @@ def pair(context, upload, heads_pictures, monkeypatch):
     ):
         event = upload(images.encode_png(picture), f"{name}.png")
         history = swap.on_photo(context, role, event, history)
-        history = swap.on_whole(context, role, history)
+        history = seats.on_whole(context, role, history)
     return history
 
 
@@ -126,7 +126,7 @@ def test_photo_without_a_face_is_not_edited_until_its_crop_is_set(
     assert "patch" not in shown.stage
     assert "photo A" in shown.stage["caption"]
     frame = {"x": 0.4, "y": 0.3, "side": 0.4, "angle": 10}
-    history = swap.on_frame(context, "receiver", frame, history)
+    history = seats.on_frame(context, "receiver", frame, history)
     shown = screen.screen(context, history.present)
     assert shown.stage["patch"]
     assert shown.drops["receiver"]["frame"] == pytest.approx(frame)
@@ -138,7 +138,7 @@ def test_doubted_face_is_edited_once_confirmed(context, upload, photograph, pair
     event = upload(images.encode_png(photograph(2, 120, 120)), "doubted.png")
     history = swap.on_photo(context, "receiver", event, pair)
     assert history.present.shown == ""
-    history = swap.on_confirm(context, "receiver", history)
+    history = seats.on_confirm(context, "receiver", history)
     assert history.present.shown == "receives"
 
 
@@ -150,16 +150,16 @@ def test_of_several_faces_the_person_chooses(context, upload, photograph, pair, 
     drop = screen.screen(context, history.present).drops["receiver"]
     assert len(drop["faces"]) == 12
     assert drop["chosen"] == 0
-    history = swap.on_face(context, "receiver", {"index": 5}, history)
+    history = seats.on_face(context, "receiver", {"index": 5}, history)
     assert history.present.seats["receiver"].alignment.centre_x == pytest.approx(190)
 
 
 def test_frame_outside_the_photo_is_said_and_can_be_mended(context, pair):
-    history = swap.on_frame(
+    history = seats.on_frame(
         context, "receiver", {"x": 9.0, "y": 9.0, "side": 0.3, "angle": 0}, pair
     )
     with pytest.raises(StudioError):
-        swap.painted(swap.on_refresh)(context, history)
+        swap.painted(repaint.on_refresh)(context, history)
 
 
 def test_undo_and_redo_walk_through_the_settings(context, pair):
@@ -168,11 +168,11 @@ def test_undo_and_redo_walk_through_the_settings(context, pair):
         moved, _ = swap.on_slide(context, moved, strength)
     other = swap.on_choice(context, {"index": 2}, moved)
     assert other.present.child == "without"
-    back = swap.on_undo(context, other)
+    back = repaint.on_undo(context, other)
     assert back.present.strength == 0.7
-    assert swap.on_undo(context, back).present == pair.present
-    assert swap.on_redo(context, back).present == other.present
-    assert swap.on_undo(context, History()).present == Draft()
+    assert repaint.on_undo(context, back).present == pair.present
+    assert repaint.on_redo(context, back).present == other.present
+    assert repaint.on_undo(context, History()).present == Draft()
 
 
 def test_saved_file_restores_pictures_and_settings(context, pair, upload):
@@ -258,7 +258,7 @@ def test_apply_and_continue_stacks_steps(context, pair, upload, heads_pictures):
     assert len(settled.present.applied) == 1
     third = upload(images.encode_png(heads_pictures[2]), "carla.png")
     history = swap.on_photo(context, "donor", third, settled)
-    history = swap.on_whole(context, "donor", history)
+    history = seats.on_whole(context, "donor", history)
     history = swap.on_checkpoint(context, history, "genegan.other")
     shown = screen.screen(context, history.present)
     assert shown.steps == ["Eyeglasses of ben, strength 1.00"]
@@ -305,19 +305,19 @@ def test_transparent_photo_keeps_its_alpha(context, pair, upload, heads_pictures
     alpha = np.full((96, 96), 255, np.uint8)
     alpha[:20] = 0
     event = upload(images.encode_png(heads_pictures[0], alpha=alpha), "cutout.png")
-    history = swap.on_whole(context, "receiver", swap.on_photo(context, "receiver", event, pair))
+    history = seats.on_whole(context, "receiver", swap.on_photo(context, "receiver", event, pair))
     assert np.array_equal(saved(context, history).alpha, alpha)
     stage = swap.paint(context, history)[6]
     assert (jpeg(stage["base"])[:10] > 240).all()
 
 
 def test_removing_a_photo_leaves_the_other(context, pair):
-    history = swap.on_remove(context, "donor", pair)
+    history = seats.on_remove(context, "donor", pair)
     shown = screen.screen(context, history.present)
     assert [item["label"] for item in shown.strip["items"]] == ["A without eyeglasses"]
     assert not shown.has_strength
     with pytest.raises(RecipeError):
-        swap.on_confirm(context, "donor", history)
+        seats.on_confirm(context, "donor", history)
 
 
 def test_applied_steps_go_with_the_photo_they_were_made_on():

@@ -1,18 +1,13 @@
 """The swap tab: one object of one photograph on the face of another, and back."""
 
 import html
-import uuid
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from gradio.utils import get_upload_folder
 
 from studio import editing, images
-from studio.errors import ImageError, RecipeError
-from studio.faces.align import Alignment
 from studio.images import MAX_BYTES, MAX_RESULT_BYTES, Photo
 from studio.recipes import Recipe, is_result
 from studio.ui import bench, examples, screen
@@ -28,13 +23,21 @@ from studio.ui.components import (
 from studio.ui.components import stage as stage_component
 from studio.ui.context import Context
 from studio.ui.draft import CHILDREN, EXEMPLARS, RECEIVER, ROLES, Draft, History, Seat
-from studio.ui.guard import guarded, heard, uploaded
+from studio.ui.guard import guarded, heard
+from studio.ui.repaint import (
+    QUICK,
+    SLOW,
+    binder,
+    download,
+    on_redo,
+    on_refresh,
+    on_undo,
+    repainting,
+)
+from studio.ui.seats import Event, bind, kept, new_file, received
 
-QUICK, SLOW = "interactive", "intake"
 MODES = [("Swap between two", "swap"), ("Blend of four", "blend")]
 OUTPUTS = [("Whole photo", "full"), ("Face only", "crop"), ("Model output", "model")]
-
-Event = Mapping[str, Any]
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,27 +144,9 @@ def _build_controls(
 def _bind(context: Context, desk: Desk) -> None:
     """Connect events: each turns a history into the next one and repaints."""
     history = gr.State(History())
-    quick: dict[str, Any] = {
-        "show_progress": "hidden",
-        "api_visibility": "private",
-        "concurrency_id": QUICK,
-        "concurrency_limit": 1,
-    }
-    slow = quick | {"concurrency_id": SLOW, "concurrency_limit": 2}
-    everything = [history, *desk.painted()]
-
-    def on(event: Callable[..., Any], handler: Any, *inputs: Any, **options: Any) -> Any:
-        return event(handler, [history, *inputs], everything, **(quick | options))
-
-    for role, drop in desk.drops.items():
-        taken = on(drop.photo, heard(context, painted(on_photo), role), **slow)
-        # A refused file changes nothing on the server, so the place is freed here.
-        taken.failure(None, js=_FREE)
-        on(drop.face, heard(context, painted(on_face), role))
-        on(drop.frame, heard(context, painted(on_frame), role), trigger_mode="always_last")
-        for event, handler in (("confirm", on_confirm), ("whole", on_whole), ("remove", on_remove)):
-            on(getattr(drop, event), guarded(context, painted(handler), role))
-    on(desk.examples.select, heard(context, painted(on_example)), **slow)
+    on = binder(history, desk.painted())
+    bind(context, desk.drops, on, painted, on_photo, SLOW)
+    on(desk.examples.select, heard(context, painted(on_example)), **SLOW)
     on(desk.strip.select, heard(context, painted(on_choice)))
     on(desk.checkpoint.input, guarded(context, painted(on_checkpoint)), desk.checkpoint)
     on(desk.mode.input, guarded(context, painted(on_mode)), desk.mode)
@@ -175,36 +160,18 @@ def _bind(context: Context, desk: Desk) -> None:
         [history, desk.strength],
         [history, desk.stage],
         trigger_mode="always_last",
-        **quick,
+        **QUICK,
     )
     on(desk.strength.release, guarded(context, painted(on_strength)), desk.strength)
     desk.save.click(
         guarded(context, on_save),
         [history, desk.output, desk.pictures],
         desk.file,
-        **(slow | {"show_progress": "minimal"}),
-    ).success(None, js=_DOWNLOAD)
+        **{**SLOW, "show_progress": "minimal"},
+    ).success(None, js=download("saved-file"))
     # Every visitor begins with the finished example.
     if (page := gr.context.Context.root_block) is not None:
-        page.load(guarded(context, painted(on_load)), history, everything, **slow)
-
-
-_FREE = "() => document.querySelectorAll('.ls-drop').forEach((one) => delete one.dataset.busy)"
-_DOWNLOAD = """() => setTimeout(() => {
-  const saved = document.querySelector("#saved-file");
-  (saved.matches("a, button") ? saved : saved.querySelector("a, button")).click();
-}, 100)"""
-
-
-def painted(handler: Callable[..., History]) -> Callable[..., list[Any]]:
-    """Return a handler whose history is followed by everything that it changes on the page."""
-
-    def answer(context: Context, *values: Any) -> list[Any]:
-        history = handler(context, *values)
-        return [history, *paint(context, history)]
-
-    answer.__name__ = handler.__name__
-    return answer
+        on(page.load, guarded(context, painted(on_load)), **SLOW)
 
 
 def paint(context: Context, history: History) -> list[Any]:
@@ -231,6 +198,9 @@ def paint(context: Context, history: History) -> list[Any]:
         gr.Button(interactive="patch" in shown.stage),
         _steps_html(shown.steps),
     ]
+
+
+painted = repainting(paint)
 
 
 def _steps_html(steps: list[str]) -> str:
@@ -260,19 +230,9 @@ def on_load(context: Context, history: History) -> History:
     return History(examples.draft(context, possible[0]))
 
 
-def on_refresh(context: Context, history: History) -> History:
-    """Show everything again."""
-    return history
-
-
 def on_photo(context: Context, role: str, event: Event, history: History) -> History:
     """Seat an uploaded photograph, or restore a result of ours with all its settings."""
-    if not event.get("path") and int(event.get("bytes") or 0) > MAX_BYTES:
-        raise ImageError(
-            f"{event.get('name', 'The file')} is larger than {MAX_BYTES // 2**20} MB; save it as "
-            "a JPEG or at a smaller size and choose that."
-        )
-    path = uploaded(event.get("path"))
+    path = received(event)
     limit = MAX_RESULT_BYTES if is_result(Path(path)) else MAX_BYTES
     photo = images.read_photo(Path(path), limit)
     recipe = Recipe.from_photo(photo)
@@ -285,7 +245,7 @@ def _restored(draft: Draft, photo: Photo, recipe: Recipe) -> Draft:
     subjects = editing.restore(photo, recipe)
     seats = {}
     for role, subject in subjects.items():
-        path = _kept(subject.photo, role)
+        path = kept(subject.photo, role)
         height, width = subject.photo.pixels.shape[:2]
         seats[role] = Seat(str(path), role, width, height, subject.alignment, detected=False)
     if not seats:
@@ -293,57 +253,6 @@ def _restored(draft: Draft, photo: Photo, recipe: Recipe) -> Draft:
             "The settings of this result are restored. It carries no photos, so add the originals."
         )
     return bench.settings(draft, recipe, seats)
-
-
-def _kept(photo: Photo, name: str) -> Path:
-    """Write a restored photograph where uploads are, for this visitor alone."""
-    folder = Path(get_upload_folder()) / uuid.uuid4().hex
-    folder.mkdir(parents=True)
-    path = folder / f"{name}.png"
-    images.save_png(path, photo.pixels, alpha=photo.alpha, icc=photo.icc)
-    return path
-
-
-def on_face(context: Context, role: str, event: Event, history: History) -> History:
-    """Take another of the faces that were found."""
-    seat = _seated(history, role)
-    return _reseated(history, role, bench.choose_face(context, seat, int(event["index"])))
-
-
-def on_frame(context: Context, role: str, event: Event, history: History) -> History:
-    """Take the crop that was set by hand."""
-    seat = _seated(history, role)
-    side = float(event["side"]) * seat.width
-    x, y = float(event["x"]) * seat.width, float(event["y"]) * seat.width
-    alignment = Alignment.from_box(x - side / 2, y - side / 2, side, float(event["angle"]))
-    return _reseated(history, role, replace(seat, alignment=alignment, doubt="", face=-1))
-
-
-def on_whole(context: Context, role: str, history: History) -> History:
-    """Take the picture as an aligned crop."""
-    seat = _seated(history, role)
-    alignment = Alignment.whole(seat.width, seat.height)
-    return _reseated(history, role, replace(seat, alignment=alignment, doubt="", face=-1))
-
-
-def on_confirm(context: Context, role: str, history: History) -> History:
-    """Use the crop that is there although it was doubted."""
-    return _reseated(history, role, replace(_seated(history, role), doubt=""))
-
-
-def on_remove(context: Context, role: str, history: History) -> History:
-    """Take a photograph away."""
-    return _reseated(history, role, None)
-
-
-def _seated(history: History, role: str) -> Seat:
-    if role not in history.present.seats:
-        raise RecipeError("There is no photo here yet; add one first.")
-    return history.present.seats[role]
-
-
-def _reseated(history: History, role: str, seat: Seat | None) -> History:
-    return history.then(history.present.seat(role, seat))
 
 
 def on_example(context: Context, event: Event, history: History) -> History:
@@ -387,16 +296,6 @@ def on_strength(context: Context, history: History, strength: float) -> History:
     return history.then(replace(history.present, strength=float(strength)))
 
 
-def on_undo(context: Context, history: History) -> History:
-    """Take the last change back."""
-    return history.undo()
-
-
-def on_redo(context: Context, history: History) -> History:
-    """Take the last undo back."""
-    return history.redo()
-
-
 def on_settle(context: Context, history: History) -> History:
     """Make the result the photograph that the next change works on."""
     return history.then(bench.settle(history.present))
@@ -406,9 +305,7 @@ def on_save(context: Context, history: History, output: str, pictures: bool) -> 
     """Write the full-size PNG with its recipe and offer it for download."""
     draft = history.present
     made = bench.result(context, draft, output, with_pictures=bool(pictures))
-    folder = Path(get_upload_folder()) / uuid.uuid4().hex
-    folder.mkdir(parents=True)
-    path = folder / f"{_result_name(draft)}.png"
+    path = new_file(f"{_result_name(draft)}.png")
     images.save_png(path, made.pixels, alpha=made.alpha, icc=made.icc, text=made.text)
     return gr.DownloadButton(value=str(path))
 
