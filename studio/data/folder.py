@@ -43,6 +43,14 @@ class Source(Protocol):
         ...
 
 
+def attempted(read: Callable[[str], bytes], name: str) -> bytes | DataError:
+    """Return a file's bytes, or why it cannot be read."""
+    try:
+        return read(name)
+    except DataError as error:
+        return error
+
+
 @dataclass(frozen=True)
 class FolderSource:
     """Files below a folder; links that lead out of it are refused."""
@@ -111,15 +119,11 @@ class ZipSource:
         with self._open() as archive:
             return self._member(archive, name)
 
-    def read_all(self, names: Sequence[str]) -> Iterator[bytes]:
-        """Yield the bytes of many files, with the zip opened once.
-
-        Raises:
-            DataError: A file is missing or damaged.
-        """
+    def attempt_all(self, names: Sequence[str]) -> Iterator[bytes | DataError]:
+        """Yield the bytes of many files, or what is wrong with them; the zip is opened once."""
         with self._open() as archive:
             for name in names:
-                yield self._member(archive, name)
+                yield attempted(lambda name: self._member(archive, name), name)
 
     def _member(self, archive: zipfile.ZipFile, name: str) -> bytes:
         try:
@@ -265,10 +269,17 @@ class DataSet:
         Raises:
             DataError: A file is missing, or damaged inside its zip.
         """
+        for content in self.attempts():
+            if isinstance(content, DataError):
+                raise content
+            yield content
+
+    def attempts(self) -> Iterator[bytes | DataError]:
+        """Yield the bytes of every file, or why it cannot be read, in order."""
         # Opening a zip reads its whole directory, so it is opened once.
         if isinstance(self.source, ZipSource):
-            return self.source.read_all(self.files)
-        return (self.source.read(name) for name in self.files)
+            return self.source.attempt_all(self.files)
+        return (attempted(self.source.read, name) for name in self.files)
 
     def _decode_all(self, size: int) -> NDArray[np.uint8]:
         contents = self.contents()

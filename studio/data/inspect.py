@@ -167,7 +167,10 @@ def _picture_problems(data: DataSet) -> Mapping[str, str]:
     """Decode every picture; name those that are corrupt, tiny or there twice."""
     problems: dict[str, str] = {}
     first: dict[bytes, str] = {}
-    for name, content in zip(data.files, data.contents(), strict=True):
+    for name, content in zip(data.files, data.attempts(), strict=True):
+        if isinstance(content, DataError):
+            problems[name] = str(content)
+            continue
         reason = _damage(content)
         digest = hashlib.sha256(content).digest()
         if reason:

@@ -101,15 +101,19 @@ def test_refuses_a_zip_that_leads_out_of_itself(folder):
         inspect(packed)
 
 
-def test_names_a_file_that_is_damaged_inside_its_zip(folder):
+def test_names_every_file_that_is_damaged_inside_its_zip(folder):
     packed = folder.with_suffix(".zip")
     with zipfile.ZipFile(packed, "w") as archive:
         archive.write(folder / "000000.png", "a.png")
+        archive.write(folder / "000001.png", "b.png")
     content = bytearray(packed.read_bytes())
     content[200] ^= 255
     packed.write_bytes(content)
+    report = inspect(packed)
+    assert report.unusable.keys() == {"a.png"}
+    assert "a.png in faces.zip is damaged" in report.unusable["a.png"]
     with pytest.raises(DataError, match=r"a\.png in faces\.zip is damaged"):
-        inspect(packed)
+        list(open_set(packed).contents())
 
 
 def test_recognizes_the_layouts(folder, tmp_path):
