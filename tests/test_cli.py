@@ -333,7 +333,7 @@ def test_evaluate_writes_the_card(run, make_checkpoint, heads_folder, tmp_path):
     assert np.array(card.support).shape == (16, 16)
     status, _, err = run(*base, "--samples", tmp_path)
     assert status == 2
-    assert "cannot swap" in err
+    assert "makes no pictures" in err
 
 
 def test_data_verbs(run, tmp_path):

@@ -55,18 +55,18 @@ def manifold(options: ReproduceOptions) -> dict[str, object]:
     """
     contest = open_contest(options)
     rows: list[Row] = []
-    lines, labels, summary = [], [], {}
+    lines, summary = [], {}
     for contestant in _contestants():
         (run,) = contest.trained(contestant, seeds=1)
         z = run.codes.flatten().cpu()
         rows += _rows(contest, contestant, z)
         on, off, numbers = examine(contest, run, z)
         summary[contestant.label] = numbers
-        marks = [(on, "A"), (off, "B")]
-        cells = [resize(to_pictures(point.images)[0], ENLARGED) for point, _ in marks]
-        lines.append([charts.draw(_chart(contest, contestant.label, z, marks)), *cells])
-        labels.append(contestant.label)
-    figure = sheet(lines, column_labels=["", "A, on", "B, off"])
+        cells = [resize(to_pictures(point.images)[0], ENLARGED) for point in (on, off)]
+        decoded = sheet([cells], column_labels=["A, on", "B, off"])
+        chart = _chart(contest, contestant.label, z, [(on, "A"), (off, "B")])
+        lines.append([charts.draw(chart), decoded])
+    figure = sheet(lines)
     return write_results(options, "aeai-manifold", rows, figure, summary)
 
 
