@@ -19,16 +19,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.autograd import forward_ad
 from torch.nn import functional as F
 
-from studio.data.batch import Batch, DataSpec
-from studio.losses import LogLoss
+from studio.data.batch import Batch
 from studio.methods.autoencoders.base import (
-    Autoencoder,
     AutoencoderConfig,
-    AutoencoderObjective,
+    DiscriminatedObjective,
     Mix,
     Terms,
     method,
@@ -36,7 +34,6 @@ from studio.methods.autoencoders.base import (
     random_alpha,
 )
 from studio.methods.base import Update
-from studio.nn.networks import ConvCritic
 
 
 @dataclass(frozen=True)
@@ -54,17 +51,8 @@ class AEAIConfig(AutoencoderConfig):
     smoothness_weight: float = 0.1
 
 
-class AEAIObjective(AutoencoderObjective):
+class AEAIObjective(DiscriminatedObjective):
     """The four losses of Eq. 1 against a discriminator of interpolated pictures."""
-
-    def __init__(self, model: Autoencoder, config: AEAIConfig, spec: DataSpec) -> None:
-        super().__init__(model, config, spec)
-        self.discriminator = ConvCritic(spec.size, config.critic_width, "spectral")
-        self.adversarial = LogLoss()
-
-    def players(self) -> dict[str, list[nn.Parameter]]:
-        """Return the autoencoder and the discriminator."""
-        return {**super().players(), "discriminator": list(self.discriminator.parameters())}
 
     def updates(self, batches: Iterator[Batch], step: int) -> Iterator[Update]:
         """Tell real from interpolated pictures, then weigh the losses of Eq. 1."""

@@ -12,22 +12,19 @@ Departures from the paper:
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
-from studio.data.batch import Batch, DataSpec
-from studio.losses import LogLoss
+from studio.data.batch import Batch
 from studio.methods.autoencoders.base import (
-    Autoencoder,
     AutoencoderConfig,
-    AutoencoderObjective,
+    DiscriminatedObjective,
     Terms,
     method,
     mix,
     random_alpha,
 )
 from studio.methods.base import Update
-from studio.nn.networks import ConvCritic
 
 
 @dataclass(frozen=True)
@@ -44,17 +41,8 @@ class AMRConfig(AutoencoderConfig):
     consistency_weight: float = 0.0
 
 
-class AMRObjective(AutoencoderObjective):
+class AMRObjective(DiscriminatedObjective):
     """Reconstruction, and reproductions and mixes that a discriminator takes for real (Eq. 3)."""
-
-    def __init__(self, model: Autoencoder, config: AMRConfig, spec: DataSpec) -> None:
-        super().__init__(model, config, spec)
-        self.discriminator = ConvCritic(spec.size, config.critic_width, "spectral")
-        self.adversarial = LogLoss()
-
-    def players(self) -> dict[str, list[nn.Parameter]]:
-        """Return the autoencoder and the discriminator of pictures."""
-        return {**super().players(), "discriminator": list(self.discriminator.parameters())}
 
     def updates(self, batches: Iterator[Batch], step: int) -> Iterator[Update]:
         """Tell real pictures from reproductions and mixes, then fool the discriminator."""

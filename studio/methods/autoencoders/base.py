@@ -21,6 +21,7 @@ from torch.nn import functional as F
 from studio.data.batch import Batch, DataSpec
 from studio.errors import ConfigError
 from studio.latents import Latents
+from studio.losses import LogLoss
 from studio.methods.base import (
     Config,
     GradientStage,
@@ -31,7 +32,7 @@ from studio.methods.base import (
     OptimizerConfig,
     Update,
 )
-from studio.nn.networks import PooledEncoder, UpsampledDecoder
+from studio.nn.networks import ConvCritic, PooledEncoder, UpsampledDecoder
 
 # Whose feature maps the feature-space reconstruction compares.
 FEATURES = "attributes.celeba-64"
@@ -192,6 +193,20 @@ class AutoencoderObjective(Objective):
             raise ConfigError(f"Reconstruction in feature space needs the checkpoint {FEATURES}.")
         pairs = zip(self.features(images), self.features(reconstruction), strict=True)
         return pixels + torch.stack([F.mse_loss(made, real) for real, made in pairs]).mean()
+
+
+class DiscriminatedObjective(AutoencoderObjective):
+    """An objective with a discriminator of pictures, spectrally normalized, under log losses."""
+
+    def __init__(self, model: Autoencoder, config: Any, spec: DataSpec) -> None:
+        """Build the discriminator; arguments as for the base."""
+        super().__init__(model, config, spec)
+        self.discriminator = ConvCritic(spec.size, config.critic_width, "spectral")
+        self.adversarial = LogLoss()
+
+    def players(self) -> dict[str, list[nn.Parameter]]:
+        """Return the autoencoder and the discriminator."""
+        return {**super().players(), "discriminator": list(self.discriminator.parameters())}
 
 
 def stages_of(
