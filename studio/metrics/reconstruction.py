@@ -3,7 +3,6 @@
 import numpy as np
 import numpy.typing as npt
 import torch
-from skimage.metrics import structural_similarity
 from torch import Tensor
 
 Floats = npt.NDArray[np.float64]
@@ -49,6 +48,9 @@ def ssim(images: Tensor, others: Tensor) -> Floats:
     Returns:
         (B,) in [-1, 1], 1 for equal pictures; Gaussian windows of deviation 1.5, mean of channels.
     """
+    # Half a second to load, which the page would spend at its start.
+    from skimage.metrics import structural_similarity
+
     pairs = zip(images.cpu().numpy(), others.cpu().numpy(), strict=True)
     values = [
         structural_similarity(
