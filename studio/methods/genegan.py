@@ -26,11 +26,12 @@ Departures from the paper:
     ghost of the object where there is none;
     crossbreeds are kept close to their parents' reproductions (``locality_weight``);
     transplants at partial strength are kept in proportion (``strength_weight``);
-    crossbreeds are encoded again, where Bu must give u and A0 nothing (``consistency_weight``);
-    the critics see all pictures moved a little and lit differently (``augmented_critics``; Zhao et
-    al. 2020): otherwise crossbreeds pass by a pattern of single pixels that fools them;
     the critics see real pictures of the wrong kind as fakes, too (``mismatch_weight``; Reed et al.
     2016), so that a realistic crossbreed without the object does not pass.
+    Two options that no recipe sets:
+    crossbreeds are encoded again, where Bu must give u and A0 nothing (``consistency_weight``);
+    the critics see all pictures moved a little and lit differently (``augmented_critics``; Zhao et
+    al. 2020), so that no pattern of single pixels can fool them.
 """
 
 from collections.abc import Iterator, Mapping
