@@ -36,7 +36,7 @@ GRID: dict[str, dict[str, tuple[Any, ...]]] = {
     "aeai": {
         "adversarial_weight": (0.001, 0.003, 0.01, 0.03),
         "cycle_weight": (0.001, 0.01, 0.1),
-        "smoothness_weight": (0.01, 0.03, 0.1, 0.3),
+        "smoothness_weight": (0.001, 0.003, 0.01, 0.03, 0.1),
     },
     "aae": {"adversarial_weight": (0.001, 0.003, 0.01, 0.03, 0.1)},
     "acai": {"adversarial_weight": (0.05, 0.15, 0.5, 1.5), "real_share": (0.1, 0.2, 0.4)},

@@ -16,7 +16,7 @@ from studio.evaluation.bench import Bench, held_out, read
 from studio.evaluation.support import support_map
 from studio.latents import Latents
 from studio.methods.base import Evaluator, LatentModel
-from studio.render import heads
+from studio.render import heads, pole
 
 CPU = torch.device("cpu")
 SIZE = 16
@@ -435,8 +435,44 @@ def test_a_mean_of_latents_is_their_mean(marked):
 def test_no_sheet_without_a_swap(make_checkpoint, models, photographs):
     with pytest.raises(UnsupportedError, match="makes no pictures"):
         sheets.showcase(models, make_checkpoint("attributes"), photographs)
-    with pytest.raises(UnsupportedError, match="cannot swap"):
-        sheets.showcase(models, make_checkpoint("aeai"), photographs)
+
+
+def test_showcase_of_a_rendered_turn_shows_held_out_strips(make_checkpoint, models, tmp_path):
+    pole.write_set(tmp_path / "pole", 32)
+    data = open_set(tmp_path / "pole")
+    shown = []
+    draw = sheets._strip_sheet
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sheets, "_strip_sheet", lambda *a: shown.append(a[1:]) or draw(*a))
+        png = sheets.showcase(models, make_checkpoint("aeai"), data)
+    (tmp_path / "sheet.png").write_bytes(png)
+    assert images.read_photo(tmp_path / "sheet.png").pixels.shape[1] > 11 * 96
+    side = shown[0][0].shape[1]
+    held = {picture.tobytes() for picture in data.part("test").pictures(side)}
+    assert all(picture.tobytes() in held for side in shown[0] for picture in side)
+
+
+def test_showcase_of_faces_interpolates_means(make_checkpoint, models, photographs, monkeypatch):
+    name = make_checkpoint("aeai")
+    with pytest.raises(DataError, match="neither our own renders nor faces"):
+        sheets.showcase(models, name, photographs)
+    everyone = replace(photographs, partition=np.zeros(40, np.int8))
+    people = {"Male": everyone.attribute("Bald"), "Young": everyone.attribute("Bangs")}
+    everyone = replace(everyone, attributes={**everyone.attributes, **people})
+    with pytest.raises(DataError, match="100 training faces"):
+        sheets.showcase(models, name, everyone)
+    monkeypatch.setattr(sheets, "FEWEST_MEANT", 3)
+    shown = []
+    draw = sheets._strip_sheet
+    monkeypatch.setattr(sheets, "_strip_sheet", lambda *a: shown.append(a[1:]) or draw(*a))
+    assert sheets.showcase(models, name, everyone).startswith(b"\x89PNG")
+    people = {picture.tobytes() for picture in everyone.pictures(shown[0][0].shape[1])}
+    assert not any(picture.tobytes() in people for side in shown[0] for picture in side)
+
+
+def test_showcase_refuses_other_peoples_objects(make_checkpoint, models, marked):
+    with pytest.raises(DataError, match="may be shipped"):
+        sheets.showcase(models, make_checkpoint("aeai"), marked)
 
 
 def test_an_evaluator_is_no_picture_maker():

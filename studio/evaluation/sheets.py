@@ -1,10 +1,11 @@
 """Sheets of pictures: held-out faces for local eyes, and the shipped ``samples.png``.
 
-No sheet that ships shows a person of a data set. It shows rendered heads or, where a model knows
-photographs, faces that are decoded from the mean of many latents, and scikit-image's astronaut.
+No sheet that ships shows a picture of a data set that others made. It shows our own renders or,
+where a model knows photographs, faces that are decoded from the mean of many latents, and
+scikit-image's astronaut.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import product
 from pathlib import Path
 
@@ -24,13 +25,14 @@ from studio.faces.align import crop
 from studio.faces.detect import find_faces
 from studio.images import Picture
 from studio.methods.base import LatentModel
+from studio.render import turntable
 
 ROWS = 12
 STRENGTHS = (0.5, 1.0, 1.5)
 STRIP = 9
 # A mean of fewer faces could still resemble one of them.
 FEWEST_MEANT = 100
-_DONORS, _RECEIVERS = 4, 6
+_DONORS, _RECEIVERS, _STRIPS = 4, 6, 6
 _ENLARGED = 96
 _GROUPS = ("Male", "Young")
 
@@ -40,13 +42,6 @@ def _bench(models: ModelCache, checkpoint: str) -> Bench:
     if not isinstance(loaded.model, LatentModel):
         raise UnsupportedError(f"{checkpoint} makes no pictures, so there is no sheet to draw.")
     return Bench(loaded.model, loaded.card.spec.size, models.device)
-
-
-def _swapping_bench(models: ModelCache, checkpoint: str) -> Bench:
-    bench = _bench(models, checkpoint)
-    if not bench.model.swap_part:
-        raise UnsupportedError(f"{checkpoint} cannot swap, so there is no sheet to draw.")
-    return bench
 
 
 @torch.inference_mode()
@@ -101,7 +96,7 @@ def _strip_sheet(bench: Bench, starts: Picture, ends: Picture) -> Picture:
     paths = interpolation.strips(bench, starts, ends, STRIP)
     rows = [[a, *path, b] for a, path, b in zip(starts, paths, ends, strict=True)]
     labels = [f"{step / (STRIP - 1):.2f}" for step in range(STRIP)]
-    return images.sheet(rows, column_labels=["from", *labels, "to"])
+    return images.sheet(_enlarged(bench, rows), column_labels=["from", *labels, "to"])
 
 
 def _pair_sheet(bench: Bench, donors: Picture, receivers: Picture) -> Picture:
@@ -133,18 +128,22 @@ def showcase(models: ModelCache, checkpoint: str, data: DataSet) -> bytes:
 
     Args:
         models: The loaded models.
-        checkpoint: One that swaps.
-        data: What it was trained on: rendered heads, or faces whose means are decoded.
+        checkpoint: One that swaps or interpolates.
+        data: What it was trained on: our own renders, or faces whose means are decoded.
 
     Returns:
-        A PNG. First row: receivers. Then one row per donor, with the donor at the left and its
-        object on each receiver; at the right the donor without it.
+        A PNG. Of a checkpoint that swaps: first a row of receivers, then one row per donor, with
+        the donor at the left and its object on each receiver; at the right the donor without it.
+        Of others one row per pair: a picture, the path to another one, and that one.
 
     Raises:
-        UnsupportedError: The checkpoint cannot swap.
-        DataError: The data has too few faces of the groups that are averaged.
+        UnsupportedError: The checkpoint makes no pictures.
+        DataError: The data has too few faces of the groups that are averaged, or shows neither
+            renders nor faces.
     """
-    bench = _swapping_bench(models, checkpoint)
+    bench = _bench(models, checkpoint)
+    if not bench.model.swap_part:
+        return images.encode_png(_strip_sheet(bench, *_shown_ends(models, bench, data)))
     attribute = swaps.attribute_of(bench.model)
     if truth.is_rendered(data):
         donors, receivers = _rendered(attribute, bench.size)
@@ -152,6 +151,31 @@ def showcase(models: ModelCache, checkpoint: str, data: DataSet) -> bytes:
         donors, receivers = _nobodies(bench, held_out(data, "train"), attribute)
         receivers = torch.cat([receivers[: _RECEIVERS - 1], _astronaut(models, bench.size)])
     return images.encode_png(_table(bench, donors, receivers))
+
+
+def _shown_ends(models: ModelCache, bench: Bench, data: DataSet) -> tuple[Picture, Picture]:
+    """Choose pictures that may be shown, and others to interpolate to, (P, S, S, 3) each."""
+    if truth.is_rendered(data) or _is_turned(data):
+        held = held_out(data, "test")
+        first, second = interpolation.random_pairs(len(held), _STRIPS, seed=0).T
+        pictures = held.pictures(bench.size)
+        return pictures[first], pictures[second]
+    if not set(_GROUPS) <= set(data.attributes):
+        raise DataError(
+            f"{data.name} shows neither our own renders nor faces with the attributes "
+            f"{' and '.join(_GROUPS)}, so none of its pictures may be shipped in a sheet."
+        )
+    means = _mean_faces(bench, held_out(data, "train"))
+    faces = images.to_pictures(torch.cat([*means, _astronaut(models, bench.size)]))
+    return faces, np.roll(faces, 1, axis=0)
+
+
+def _is_turned(data: DataSet) -> bool:
+    """Say whether a data set shows our own pole or turntable, by columns that only they have."""
+    shown = set(data.classes.get("object", ()))
+    return {"factor_azimuth", "factor_altitude"} <= set(data.factors) or (
+        bool(shown) and shown <= set(turntable.OBJECTS)
+    )
 
 
 def _table(bench: Bench, donors: Tensor, receivers: Tensor) -> Picture:
@@ -164,12 +188,14 @@ def _table(bench: Bench, donors: Tensor, receivers: Tensor) -> Picture:
         one = giving[number : number + 1].map(lambda part: part.expand(len(taken), *part.shape[1:]))
         swapped = _shown(bench, latents.swap(taking, one, [bench.model.swap_part]))
         rows.append([donor, *swapped, bare[number]])
-    enlarged = [
-        [None if cell is None else images.resize(cell, max(_ENLARGED, bench.size)) for cell in row]
-        for row in rows
-    ]
     labels = ["donor", *["receiver"] * len(taken), "removed"]
-    return images.sheet(enlarged, column_labels=labels)
+    return images.sheet(_enlarged(bench, rows), column_labels=labels)
+
+
+def _enlarged(bench: Bench, rows: Sequence[Sequence[Picture | None]]) -> list[list[Picture | None]]:
+    """Enlarge small pictures, which would be thumbnails in a sheet."""
+    side = max(_ENLARGED, bench.size)
+    return [[None if cell is None else images.resize(cell, side) for cell in row] for row in rows]
 
 
 def _rendered(attribute: str, size: int) -> tuple[Tensor, Tensor]:
@@ -188,17 +214,10 @@ def _nobodies(bench: Bench, data: DataSet, attribute: str) -> tuple[Tensor, Tens
     Returns:
         (D, 3, S, S) with the attribute and (R, 3, S, S) without.
     """
-    values = data.attribute(attribute)
-    groups = [data.attribute(name) for name in _GROUPS if name != attribute]
+    names = [attribute, *(name for name in _GROUPS if name != attribute)]
     pictures = data.pictures(bench.size)
     faces: dict[int, list[Tensor]] = {1: [], 0: []}
-    for shown, kinds in product((1, 0), product((0, 1), repeat=len(groups))):
-        members = values == shown
-        for column, kind in zip(groups, kinds, strict=True):
-            members &= column == kind
-        rows = np.flatnonzero(members)
-        if len(rows) < FEWEST_MEANT:
-            continue
+    for (shown, *_), rows in _groups(data, names):
         mean = _mean(bench, pictures, rows)
         # As in training, what lacks the object is decoded with the zero object.
         faces[shown].append(bench.decode(mean if shown else bench.model.remove(mean)))
@@ -208,6 +227,33 @@ def _nobodies(bench: Bench, data: DataSet, attribute: str) -> tuple[Tensor, Tens
             f"{attribute}; the means of smaller groups are not shown."
         )
     return torch.cat(faces[1][:_DONORS]), torch.cat(faces[0])
+
+
+def _mean_faces(bench: Bench, data: DataSet) -> list[Tensor]:
+    """Decode the mean latents of groups, (1, 3, S, S) each.
+
+    Raises:
+        DataError: No group is large enough.
+    """
+    pictures = data.pictures(bench.size)
+    faces = [bench.decode(_mean(bench, pictures, rows)) for _, rows in _groups(data, _GROUPS)]
+    if not faces:
+        raise DataError(
+            f"{data.name} has no group of {FEWEST_MEANT} training faces; the means of smaller "
+            "groups are not shown."
+        )
+    return faces
+
+
+def _groups(
+    data: DataSet, names: Sequence[str]
+) -> Iterator[tuple[tuple[int, ...], npt.NDArray[np.intp]]]:
+    """Group pictures by attributes; yield the values and rows of groups of enough pictures."""
+    columns = np.stack([data.attribute(name) for name in names], axis=1)
+    for values in product((1, 0), repeat=len(names)):
+        rows = np.flatnonzero((columns == values).all(axis=1))
+        if len(rows) >= FEWEST_MEANT:
+            yield values, rows
 
 
 def _mean(bench: Bench, pictures: Picture, rows: npt.NDArray[np.intp]) -> latents.Latents:

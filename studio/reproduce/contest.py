@@ -29,7 +29,7 @@ from studio.reproduce.options import ReproduceOptions, train_once, trained
 from studio.training.run import TrainRequest, read_only
 
 STEPS = 4000
-BATCH_SIZE = 64
+BATCH_SIZE = 32
 FADE = "Cross-fade"
 SPLITS = ("held-out", "seen")
 # Where several objects are in a set, a model learns one of them, as in the paper.
