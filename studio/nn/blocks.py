@@ -5,7 +5,7 @@ from typing import Literal
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 
-from studio.nn.mixed import Conv2d, ConvTranspose2d
+from studio.nn.mixed import Conv2d, ConvTranspose2d, UpsampledConv2d
 
 Norm = Literal["batch", "spectral", "none"]
 
@@ -47,16 +47,27 @@ def up(inputs: int, outputs: int) -> nn.Sequential:
     )
 
 
-def convolutions(inputs: int, outputs: int, depth: int) -> nn.Sequential:
-    """Keep the resolution: ``depth`` 3x3 convolutions, each with batch norm and ReLU (VGG).
+def convolutions(
+    inputs: int, outputs: int, depth: int, *, upsampled: bool = False
+) -> nn.Sequential:
+    """Apply ``depth`` 3x3 convolutions, each with batch norm and ReLU (VGG).
+
+    Args:
+        inputs: Channels in.
+        outputs: Channels out of each convolution.
+        depth: At least 1.
+        upsampled: Double the resolution before the first.
 
     Returns:
-        A module that maps (B, inputs, H, W) to (B, outputs, H, W).
+        A module that maps (B, inputs, H, W) to (B, outputs, H, W), or to (B, outputs, 2 H, 2 W).
     """
     layers: list[nn.Module] = []
-    for channels in [inputs, *[outputs] * (depth - 1)]:
+    for number in range(depth):
+        channels = outputs if number else inputs
         layers += [
-            Conv2d(channels, outputs, 3, padding=1, bias=False),
+            UpsampledConv2d(channels, outputs, bias=False)
+            if upsampled and not number
+            else Conv2d(channels, outputs, 3, padding=1, bias=False),
             nn.BatchNorm2d(outputs),
             nn.ReLU(),
         ]

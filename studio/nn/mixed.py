@@ -13,6 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+# Row k: which of a 3x3 kernel's rows reach row k of the 4x4 kernel of the transposed convolution.
+_SPREAD = ((0.0, 0.0, 1.0), (0.0, 1.0, 1.0), (1.0, 1.0, 0.0), (1.0, 0.0, 0.0))
+
 Geometry = tuple[list[int], list[int], list[int], bool, list[int], int]
 
 
@@ -114,3 +117,23 @@ class ConvTranspose2d(nn.ConvTranspose2d):
         extra = list(self.output_padding)
         geometry = (list(self.stride), padding, list(self.dilation), True, extra, self.groups)
         return _MixedConvolution.apply(inputs, self.weight, self.bias, geometry)
+
+
+class UpsampledConv2d(nn.Conv2d):
+    """Nearest-neighbour upsampling by 2 and a 3x3 convolution, as one transposed convolution.
+
+    Of the nine places under the kernel only four differ, so the sums are taken over the kernel's
+    weights first: four products instead of nine, and no upsampled map in memory.
+    """
+
+    def __init__(self, inputs: int, outputs: int, *, bias: bool = True) -> None:
+        super().__init__(inputs, outputs, 3, padding=1, bias=bias)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Map (B, C, H, W) to (B, O, 2 H, 2 W)."""
+        spread = self.weight.new_tensor(_SPREAD)
+        kernel = torch.einsum("ki,ocij,lj->cokl", spread, self.weight, spread)
+        if not _is_mixed(inputs):
+            return F.conv_transpose2d(inputs, kernel, self.bias, stride=2, padding=1)
+        geometry = ([2, 2], [1, 1], [1, 1], True, [0, 0], 1)
+        return _MixedConvolution.apply(inputs, kernel, self.bias, geometry)

@@ -145,10 +145,7 @@ class UpsampledDecoder(nn.Module):
         )
         upwards = [*reversed(maps), maps[0]]
         self.blocks = nn.Sequential(
-            *[
-                nn.Sequential(nn.Upsample(scale_factor=2), convolutions(a, b, depth))
-                for a, b in pairwise(upwards)
-            ]
+            *[convolutions(a, b, depth, upsampled=True) for a, b in pairwise(upwards)]
         )
         self.to_rgb = Conv2d(maps[0], 3, 3, padding=1)
 

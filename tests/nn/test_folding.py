@@ -6,6 +6,7 @@ from studio.methods import METHODS
 from studio.methods.base import LatentModel
 from studio.nn.blocks import initialize, up
 from studio.nn.folding import fold_batch_norm
+from studio.nn.mixed import UpsampledConv2d
 
 
 def stirred(module):
@@ -28,6 +29,7 @@ def norms(module):
         [nn.Conv2d(3, 4, 3, bias=False), nn.BatchNorm2d(4), nn.ReLU()],
         [nn.Flatten(), nn.Linear(3 * 64, 5), nn.BatchNorm1d(5)],
         [up(3, 4), up(4, 2)],
+        [UpsampledConv2d(3, 4, bias=False), nn.BatchNorm2d(4), nn.ReLU()],
     ],
 )
 def test_folded_layers_give_the_same_numbers(layers):

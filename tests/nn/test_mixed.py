@@ -1,6 +1,7 @@
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from studio.nn import mixed
 
@@ -69,3 +70,29 @@ def test_gradients_are_only_computed_where_they_are_needed():
     assert layer.weight.grad is None
     assert layer.bias.grad is not None
     assert inputs.grad is None
+
+
+def test_upsampled_convolution_is_both_in_one():
+    torch.manual_seed(0)
+    layer = mixed.UpsampledConv2d(3, 5).double()
+    images = torch.randn(2, 3, 6, 4, dtype=torch.double, requires_grad=True)
+    plain = F.conv2d(F.interpolate(images, scale_factor=2), layer.weight, layer.bias, padding=1)
+    assert layer(images).shape == (2, 5, 12, 8)
+    assert torch.allclose(layer(images), plain)
+    given = [images, *layer.parameters()]
+    both = (torch.autograd.grad(made.square().sum(), given) for made in (layer(images), plain))
+    assert all(torch.allclose(one, other) for one, other in zip(*both, strict=True))
+
+
+def test_upsampled_convolution_under_autocast_follows_fp32():
+    torch.manual_seed(0)
+    layer = mixed.UpsampledConv2d(8, 8)
+    images = torch.randn(4, 8, 8, 8, requires_grad=True)
+    given = [images, *layer.parameters()]
+    exact = torch.autograd.grad(layer(images).square().mean(), given)
+    with torch.autocast("cpu", torch.bfloat16):
+        made = layer(images)
+    assert made.dtype == torch.bfloat16
+    rough = torch.autograd.grad(made.float().square().mean(), given)
+    for one, other in zip(rough, exact, strict=True):
+        assert (one - other).norm() < 0.05 * other.norm()
