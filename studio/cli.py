@@ -518,7 +518,7 @@ def _corners(
     """Encode pictures, by their faces where the checkpoint knows faces."""
     from studio import bulk, editing
 
-    faces = models.store.card(name).spec.alignment == "celeba"
+    faces = models.store.card(name).spec.shows_faces
     refine = editing.eye_refiner(models) if faces else None
     reader = bulk.Reader(refine, aligned=aligned or not faces, note=say)
     subjects = [reader.read(path) for path in pictures]

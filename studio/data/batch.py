@@ -22,6 +22,11 @@ class DataSpec:
     alignment: str = "celeba"
     attributes: tuple[str, ...] = ()
 
+    @property
+    def shows_faces(self) -> bool:
+        """Whether a photograph has to be aligned by its eyes first."""
+        return self.alignment == "celeba"
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
         return {**asdict(self), "attributes": list(self.attributes)}

@@ -125,7 +125,7 @@ def _listed(given: Any) -> list[Any]:
 
 
 def _corners(context: Context, name: str, pictures: list[Any], aligned: bool) -> list[Encoded]:
-    faces = context.store.card(name).spec.alignment == "celeba"
+    faces = context.store.card(name).spec.shows_faces
     subjects = [_subject(context, one, aligned or not faces) for one in pictures]
     return [
         editing.encode(context.models, name, one.photo.pixels, one.alignment) for one in subjects

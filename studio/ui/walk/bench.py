@@ -99,7 +99,7 @@ def seat_picture(context: Context, walk: Walk, path: str) -> Seat:
         ImageError: The file is no usable picture.
     """
     photo = images.read_photo(Path(path))
-    if walk.checkpoint and context.store.card(walk.checkpoint).spec.alignment == "celeba":
+    if walk.checkpoint and context.store.card(walk.checkpoint).spec.shows_faces:
         return bench.seat_photo(context, path, photo)
     return _whole(path, photo, Path(path).stem)
 

@@ -46,7 +46,7 @@ class Example:
 
 def kind_of(card: Card) -> str:
     """Say what a checkpoint's pictures show; checkpoints of one kind can be compared."""
-    if card.spec.alignment == "celeba":
+    if card.spec.shows_faces:
         return FACES
     told = re.findall("[a-z]+", f"{card.name.partition('.')[2]} {card.data_set}".lower())
     known = [name for name in (POLE, *turntable.OBJECTS) if name in told]
