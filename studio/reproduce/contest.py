@@ -28,7 +28,7 @@ from studio.render import pole
 from studio.reproduce.options import ReproduceOptions, train_once, trained
 from studio.training.run import TrainRequest, read_only
 
-STEPS = 4000
+STEPS = 1000
 BATCH_SIZE = 32
 FADE = "Cross-fade"
 SPLITS = ("held-out", "seen")
@@ -37,7 +37,13 @@ OBJECT = "object"
 
 # Found on a validation part that was taken out of the training part; {} is the method's default.
 SETTINGS: dict[str, dict[str, Any]] = {
-    "aeai": {},
+    "aeai": {
+        "lr": 0.002,
+        "reconstruction": "l1",
+        "adversarial_weight": 0.001,
+        "cycle_weight": 0.1,
+        "smoothness_weight": 0.003,
+    },
     "aae": {},
     "acai": {},
     "beta_vae": {},
