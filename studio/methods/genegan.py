@@ -28,16 +28,12 @@ Departures from the paper:
     transplants at partial strength are kept in proportion (``strength_weight``);
     the critics see real pictures of the wrong kind as fakes, too (``mismatch_weight``; Reed et al.
     2016), so that a realistic crossbreed without the object does not pass.
-    Three options that no recipe sets:
-    a critic reads from the background parts whether the object was there, and the encoder leaves it
-    guessing (``background_weight``; the domain confusion of Tzeng et al. 2015), so that no trace
-    of the object stays behind where it escapes the critics of pictures;
+    Two options that no recipe sets:
     crossbreeds are encoded again, where Bu must give u and A0 nothing (``consistency_weight``);
     the critics see all pictures moved a little and lit differently (``augmented_critics``; Zhao et
     al. 2020), so that no pattern of single pixels can fool them.
 """
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, NamedTuple, Self
@@ -69,7 +65,7 @@ from studio.methods.base import (
 )
 from studio.nn.augmentation import jitter_light, jitter_place
 from studio.nn.blocks import Norm, initialize
-from studio.nn.networks import ConvCritic, ConvDecoder, ConvEncoder, FeatureCritic
+from studio.nn.networks import ConvCritic, ConvDecoder, ConvEncoder
 
 ADVERSARIAL: dict[str, AdversarialLoss] = {
     "gan": LogLoss(),
@@ -123,8 +119,6 @@ class GeneGANConfig(Config):
         consistency_weight: Of how far Bu's own object is from u, and A0's from nothing, in units of
             |u|. The parallelogram compares pixels, in which a broad smile on dark skin is a small
             change: only the encoder can say that it is the same smile on another face.
-        background_weight: Of what the background part tells about the object's presence. A small
-            object, such as a faint smile, can stay there unseen by the critics of pictures.
         mismatch_weight: Of real pictures of the wrong kind among a critic's fakes.
         augmented_critics: Show critics every picture moved, scaled, turned and lit at random.
         judged_reproductions: Share of the critics' fakes that are reproductions, not crossbreeds.
@@ -156,7 +150,6 @@ class GeneGANConfig(Config):
     locality_weight: float = 0.0
     strength_weight: float = 0.0
     consistency_weight: float = 0.0
-    background_weight: float = 0.0
     mismatch_weight: float = 0.0
     augmented_critics: bool = False
     judged_reproductions: float = 0.0
@@ -240,7 +233,6 @@ class GeneGAN(LatentModel):
 class Children(NamedTuple):
     """The four children of Eq. 2 with their parents, (B, 3, H, W) each, u and ε.
 
-    ``background``, (2 B, C, h, w), holds the parents' background parts, A's first.
     ``between``, (B / 2, 3, H, W), shows the first receivers with the object at ``strengths``,
     (B / 2, 1, 1, 1) in [0, 1]; both are None where that loss is off.
     """
@@ -253,7 +245,6 @@ class Children(NamedTuple):
     b0: Tensor
     u: Tensor
     epsilon: Tensor
-    background: Tensor
     between: Tensor | None = None
     strengths: Tensor | None = None
 
@@ -273,20 +264,12 @@ class GeneGANObjective(Objective):
         self.critic_without = ConvCritic(spec.size, width, norm)
         initialize(self.critic_with)
         initialize(self.critic_without)
-        self.critic_background: FeatureCritic | None = None
-        if config.background_weight > 0:
-            channels = model.encoder.out_channels - model.object_channels
-            side = spec.size // 2**config.levels
-            self.critic_background = FeatureCritic(channels, side, width)
         self.adversarial = ADVERSARIAL[config.recipe]
 
     def players(self) -> dict[str, list[nn.Parameter]]:
         """Return the two players: the critics together, and the generator."""
-        critics = [self.critic_with, self.critic_without, self.critic_background]
         return {
-            "critics": [
-                value for critic in critics if critic is not None for value in critic.parameters()
-            ],
+            "critics": [*self.critic_with.parameters(), *self.critic_without.parameters()],
             "generator": list(self.model.parameters()),
         }
 
@@ -314,8 +297,7 @@ class GeneGANObjective(Objective):
         """
         parent_with, parent_without = images.chunk(2)
         latents = self.model.encode(images)
-        background = latents.parts["background"]
-        a, b = background.chunk(2)
+        a, b = latents.parts["background"].chunk(2)
         u, epsilon = latents.parts["object"].chunk(2)
         zero = torch.zeros_like(u)
         between = strengths = None
@@ -336,8 +318,7 @@ class GeneGANObjective(Objective):
                 objects.append(u[some] * strengths)
             au, a0, bu, b0, *rest = self._decode(backgrounds, objects)
             between = rest[0] if rest else None
-        parts = (u, epsilon, background)
-        return Children(parent_with, parent_without, au, a0, bu, b0, *parts, between, strengths)
+        return Children(parent_with, parent_without, au, a0, bu, b0, u, epsilon, between, strengths)
 
     def _vanished(self, epsilon: Tensor) -> Tensor:
         """Return 0 for most pictures and their own ε for the configured share."""
@@ -365,9 +346,6 @@ class GeneGANObjective(Objective):
             name: matching_critic_loss(self.adversarial, *side, weight)
             for name, side in sides.items()
         }
-        if self.critic_background is not None:
-            told = self.critic_background(children.background.detach())
-            terms["critic_background"] = F.binary_cross_entropy_with_logits(told, _showing(told))
         return Update("critics", sum(terms.values(), torch.zeros(())), _detached(terms))
 
     def _generator_update(self, children: Children) -> Update:
@@ -384,7 +362,6 @@ class GeneGANObjective(Objective):
             "locality": locality(children),
             "strength": proportion(children),
             "consistency": self._consistency(children),
-            "background": self._background(children),
         }
         weights = {
             "reconstruction": config.reconstruction_weight,
@@ -394,7 +371,6 @@ class GeneGANObjective(Objective):
             "locality": config.locality_weight,
             "strength": config.strength_weight,
             "consistency": config.consistency_weight,
-            "background": config.background_weight,
         }
         loss = sum((weights[name] * term for name, term in terms.items()), torch.zeros(()))
         return Update("generator", loss, _detached(terms))
@@ -428,17 +404,6 @@ class GeneGANObjective(Objective):
         u = children.u.detach()
         return ((given - u).abs().mean() + left.abs().mean()) / u.abs().mean()
 
-    def _background(self, children: Children) -> Tensor:
-        """Ask that backgrounds leave their critic guessing, every picture; 0 where it is off.
-
-        The loss is the cross-entropy to even odds, above its least value, which is log 2.
-        """
-        if self.critic_background is None:
-            return torch.zeros((), device=children.bu.device)
-        told = self.critic_background(children.background)
-        even = torch.full_like(told, 0.5)
-        return F.binary_cross_entropy_with_logits(told, even) - math.log(2)
-
     def _critic_steps(self, step: int) -> int:
         every = self.config.burst_every
         return self.config.burst if every and step % every == 0 else 1
@@ -447,12 +412,6 @@ class GeneGANObjective(Objective):
         if self.config.clip > 0:
             clip_parameters(self.critic_with, self.config.clip)
             clip_parameters(self.critic_without, self.config.clip)
-
-
-def _showing(scores: Tensor) -> Tensor:
-    """Return 1 for the first half of a contrast batch, which shows the object, 0 for the rest."""
-    first = torch.arange(len(scores), device=scores.device) < len(scores) // 2
-    return first.to(scores.dtype)
 
 
 def parallelogram(children: Children) -> Tensor:

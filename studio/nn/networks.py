@@ -61,23 +61,6 @@ class ConvCritic(nn.Module):
         return self.score(self.trunk(images).flatten(1)).squeeze(1).float()
 
 
-class FeatureCritic(nn.Module):
-    """Two convolutions and a linear layer: (B, C, S, S) features to (B,) unbounded scores."""
-
-    def __init__(self, channels: int, size: int, width: int) -> None:
-        super().__init__()
-        self.trunk = nn.Sequential(
-            Conv2d(channels, width, 3, padding=1),
-            nn.LeakyReLU(0.2, inplace=True),
-            down(width, 2 * width, "none"),
-        )
-        self.score = nn.Linear(2 * width * (size // 2) ** 2, 1)
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Score features."""
-        return self.score(self.trunk(features).flatten(1)).squeeze(1).float()
-
-
 class ResidualTrunk(nn.Sequential):
     """A small residual network for recognition: (B, 3, S, S) to (B, 8 width) pooled features."""
 

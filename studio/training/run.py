@@ -236,14 +236,7 @@ class _Session:
         if card.method != self.request.method:
             raise ConfigError(f"{parent} is a {card.method} checkpoint, not {self.request.method}.")
         weights = {f"model.{k}": v for k, v in store.load(parent)[0].state_dict().items()}
-        critics = store.critics(parent)
-        new: dict[str, torch.Tensor] = {}
-        if critics:
-            # A critic that the parent's own game did not have starts fresh.
-            known = {name.partition(".")[0] for name in {**weights, **critics}}
-            own = objective.state_dict()
-            new = {k: v for k, v in own.items() if k.partition(".")[0] not in known}
-        load_strict(objective, {**new, **weights, **critics}, parent)
+        load_strict(objective, {**weights, **store.critics(parent)}, parent)
 
     def _feature_maps(self, checkpoint: str) -> Callable[[Tensor], list[Tensor]]:
         """Load the evaluator whose feature maps a loss compares.

@@ -1,4 +1,3 @@
-import math
 from dataclasses import replace
 
 import pytest
@@ -11,7 +10,6 @@ from studio.latents import Latents
 from studio.methods import genegan
 from studio.methods.base import LatentModel
 from studio.methods.genegan import Children, GeneGAN, GeneGANConfig, GeneGANObjective
-from studio.nn.networks import FeatureCritic
 from studio.training.trainer import Trainer
 
 SPEC = DataSpec(16)
@@ -118,14 +116,13 @@ def test_parallelogram_against_numbers():
         b0=flat(9.0),
         u=flat(9.0),
         epsilon=flat(9.0),
-        background=flat(9.0),
     )
     assert genegan.parallelogram(children).item() == pytest.approx(1.0 + 0.5 - 0.2 - 0.1)
 
 
 def family():
     """Return children of which every member has another brightness."""
-    names = ("parent_with", "parent_without", "au", "a0", "bu", "b0", "epsilon", "u", "background")
+    names = ("parent_with", "parent_without", "au", "a0", "bu", "b0", "epsilon", "u")
     return Children(**{name: flat(10.0**-k) for k, name in enumerate(names)})
 
 
@@ -200,9 +197,9 @@ def test_a_share_of_reproductions_keeps_its_own_epsilon():
 
 
 def test_critics_judge_a_share_of_the_reproductions():
-    children = Children(*(torch.full((8, 3, 16, 16), 10.0**-k) for k in range(9)))
+    children = Children(*(torch.full((8, 3, 16, 16), 10.0**-k) for k in range(8)))
     showing, plain = objective(judged_reproductions=0.25)._judged(children)
-    # The fields' order is parents, Au, A0, Bu, B0, u, ε and the backgrounds.
+    # The fields' order is parents, Au, A0, Bu, B0, u and ε.
     assert showing[:, 0, 0, 0].tolist() == pytest.approx([1e-4] * 6 + [1e-2] * 2)
     assert plain[:, 0, 0, 0].tolist() == pytest.approx([1e-3] * 6 + [1e-5] * 2)
     unchanged, _ = objective()._judged(children)
@@ -283,7 +280,7 @@ def test_consistency_finds_the_object_again_in_crossbreeds():
     built = objective(consistency_weight=1.0)
     built.model = Codec()
     u = torch.full((2, 1, 16, 16), 0.5)
-    children = Children(*[flat(0.0)] * 6, u, torch.zeros_like(u), flat(0.0))
+    children = Children(*[flat(0.0)] * 6, u, torch.zeros_like(u))
     # Bu shows nothing of u, A0 nothing either: all of u is missing.
     assert built._consistency(children).item() == pytest.approx(1.0)
     arrived = children._replace(bu=flat(0.5))
@@ -301,42 +298,3 @@ def test_consistency_moves_the_encoder_and_the_decoder():
         built._consistency(children), list(built.model.parameters()), allow_unused=True
     )
     assert all(gradient is not None and gradient.abs().sum() > 0 for gradient in gradients)
-
-
-class Told(torch.nn.Module):
-    """A critic that takes its first channel's mean for the score."""
-
-    def forward(self, features):
-        return features[:, 0].flatten(1).mean(1)
-
-
-def test_backgrounds_leave_their_critic_guessing():
-    built = objective(background_weight=1.0)
-    built.critic_background = Told()
-    children = built.cross(next(endless()).images)
-    silent = children._replace(background=torch.zeros_like(children.background))
-    telling = children._replace(background=torch.full_like(children.background, 2.0))
-    assert built._background(silent).item() == pytest.approx(0.0, abs=1e-6)
-    # Cross-entropy of even odds to a score of 2: log(1 + e^2) - 1, above log 2.
-    excess = math.log(1 + math.exp(2)) - 1 - math.log(2)
-    assert built._background(telling).item() == pytest.approx(excess, rel=1e-5)
-    # The critic is right where the first half scores high and the second low.
-    half = len(children.background) // 2
-    signs = torch.tensor([5.0] * half + [-5.0] * half)[:, None, None, None]
-    right = children._replace(background=signs.expand_as(children.background))
-    wrong = children._replace(background=-signs.expand_as(children.background))
-    losses = [built._critics_update(c).terms["critic_background"].item() for c in (right, wrong)]
-    assert losses == pytest.approx([math.log1p(math.exp(-5)), math.log1p(math.exp(5))], rel=1e-4)
-
-
-def test_the_background_critic_is_trained_and_moves_the_encoder():
-    built = objective(background_weight=1.0)
-    assert isinstance(built.critic_background, FeatureCritic)
-    own = {id(value) for value in built.critic_background.parameters()}
-    assert own <= {id(value) for value in built.players()["critics"]}
-    children = built.cross(next(endless()).images)
-    gradients = torch.autograd.grad(
-        built._background(children), list(built.model.encoder.parameters()), allow_unused=True
-    )
-    assert all(gradient is not None and gradient.abs().sum() > 0 for gradient in gradients)
-    assert objective().critic_background is None

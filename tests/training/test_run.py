@@ -153,18 +153,6 @@ def test_fine_tuning_starts_from_the_parents_average_and_critics(request_, tmp_p
     assert json.loads((made / CARD).read_text())["parent"] == "genegan.test"
 
 
-def test_a_critic_that_the_parent_lacks_starts_fresh(request_, tmp_path):
-    parent = run(request_, tmp_path / "run")
-    fields = {**FIELDS, "background_weight": 1.0}
-    made = run(
-        replace(request_, tag="child", parent="genegan.test", steps=1, fields=fields),
-        tmp_path / "child",
-    )
-    gained = load_file(made / CRITICS).keys() - load_file(parent / CRITICS).keys()
-    assert gained
-    assert all(name.startswith("critic_background.") for name in gained)
-
-
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [
