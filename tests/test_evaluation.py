@@ -408,11 +408,38 @@ def test_showcase_of_rendered_heads(make_checkpoint, models, heads_set):
     assert picture.shape[1] > 8 * 96
 
 
-def test_showcase_of_photographs_shows_nobody(make_checkpoint, models, photographs, monkeypatch):
+@pytest.fixture
+def everyone(photographs):
+    """Return 40 training faces of which the groups are known that are averaged."""
+    groups = {"Male": photographs.attribute("Bald"), "Young": photographs.attribute("Bangs")}
+    return replace(
+        photographs,
+        partition=np.zeros(40, np.int8),
+        attributes={**photographs.attributes, **groups},
+    )
+
+
+@pytest.fixture
+def strip_ends(monkeypatch):
+    """Return a list that gets the pictures of every strip that is drawn."""
+    shown = []
+    draw = sheets._strip_sheet
+
+    def drawing(bench, starts, ends):
+        shown.extend([*starts, *ends])
+        return draw(bench, starts, ends)
+
+    monkeypatch.setattr(sheets, "_strip_sheet", drawing)
+    return shown
+
+
+def among(pictures, others):
+    known = {picture.tobytes() for picture in others}
+    return [picture.tobytes() in known for picture in pictures]
+
+
+def test_showcase_of_photographs_shows_nobody(make_checkpoint, models, everyone, monkeypatch):
     name = make_checkpoint()
-    everyone = replace(photographs, partition=np.zeros(40, np.int8))
-    people = {"Male": everyone.attribute("Bald"), "Young": everyone.attribute("Bangs")}
-    everyone = replace(everyone, attributes={**everyone.attributes, **people})
     with pytest.raises(DataError, match="100 training faces"):
         sheets.showcase(models, name, everyone)
     monkeypatch.setattr(sheets, "FEWEST_MEANT", 3)
@@ -437,37 +464,29 @@ def test_no_sheet_without_a_swap(make_checkpoint, models, photographs):
         sheets.showcase(models, make_checkpoint("attributes"), photographs)
 
 
-def test_showcase_of_a_rendered_turn_shows_held_out_strips(make_checkpoint, models, tmp_path):
+def test_showcase_of_a_rendered_turn_shows_held_out_strips(
+    make_checkpoint, models, strip_ends, tmp_path
+):
     pole.write_set(tmp_path / "pole", 32)
     data = open_set(tmp_path / "pole")
-    shown = []
-    draw = sheets._strip_sheet
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sheets, "_strip_sheet", lambda *a: shown.append(a[1:]) or draw(*a))
-        png = sheets.showcase(models, make_checkpoint("aeai"), data)
-    (tmp_path / "sheet.png").write_bytes(png)
+    (tmp_path / "sheet.png").write_bytes(sheets.showcase(models, make_checkpoint("aeai"), data))
     assert images.read_photo(tmp_path / "sheet.png").pixels.shape[1] > 11 * 96
-    side = shown[0][0].shape[1]
-    held = {picture.tobytes() for picture in data.part("test").pictures(side)}
-    assert all(picture.tobytes() in held for side in shown[0] for picture in side)
+    held = data.part("test").pictures(len(strip_ends[0]))
+    assert all(among(strip_ends, held))
 
 
-def test_showcase_of_faces_interpolates_means(make_checkpoint, models, photographs, monkeypatch):
+def test_showcase_of_faces_interpolates_means(
+    make_checkpoint, models, photographs, everyone, strip_ends, monkeypatch
+):
     name = make_checkpoint("aeai")
     with pytest.raises(DataError, match="neither our own renders nor faces"):
         sheets.showcase(models, name, photographs)
-    everyone = replace(photographs, partition=np.zeros(40, np.int8))
-    people = {"Male": everyone.attribute("Bald"), "Young": everyone.attribute("Bangs")}
-    everyone = replace(everyone, attributes={**everyone.attributes, **people})
     with pytest.raises(DataError, match="100 training faces"):
         sheets.showcase(models, name, everyone)
     monkeypatch.setattr(sheets, "FEWEST_MEANT", 3)
-    shown = []
-    draw = sheets._strip_sheet
-    monkeypatch.setattr(sheets, "_strip_sheet", lambda *a: shown.append(a[1:]) or draw(*a))
     assert sheets.showcase(models, name, everyone).startswith(b"\x89PNG")
-    people = {picture.tobytes() for picture in everyone.pictures(shown[0][0].shape[1])}
-    assert not any(picture.tobytes() in people for side in shown[0] for picture in side)
+    assert strip_ends
+    assert not any(among(strip_ends, everyone.pictures(len(strip_ends[0]))))
 
 
 def test_showcase_refuses_other_peoples_objects(make_checkpoint, models, marked):
