@@ -223,6 +223,24 @@ def save_png(
     picture.save(target, "PNG", pnginfo=chunks, icc_profile=icc, compress_level=3)
 
 
+def stack(pictures: Sequence[Picture], gap: int = 24) -> Picture:
+    """Lay pictures of any sizes below each other on white, centred.
+
+    Args:
+        pictures: (H, W, 3) each, at least one.
+        gap: Pixels between them.
+    """
+    width = max(picture.shape[1] for picture in pictures)
+    height = sum(picture.shape[0] for picture in pictures) + gap * (len(pictures) - 1)
+    page = np.full((height, width, 3), 255, np.uint8)
+    top = 0
+    for picture in pictures:
+        left = (width - picture.shape[1]) // 2
+        page[top : top + picture.shape[0], left : left + picture.shape[1]] = picture
+        top += picture.shape[0] + gap
+    return page
+
+
 def sheet(
     rows: Sequence[Sequence[Picture | None]],
     *,

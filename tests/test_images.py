@@ -261,3 +261,14 @@ def test_webp_is_read_exactly_whatever_its_size(large, has_alpha, monkeypatch):
     if has_alpha:
         assert np.array_equal(photo.alpha, alpha)
     refusal(data[: len(data) // 2])
+
+
+def test_a_stack_centres_pictures_without_padding_rows():
+    wide, narrow = (np.full((height, width, 3), 7, np.uint8) for height, width in ((3, 9), (5, 4)))
+    page = images.stack([wide, narrow], gap=2)
+    assert page.shape == (10, 9, 3)
+    assert (page[:3] == 7).all()
+    assert (page[3:5] == 255).all()
+    assert (page[5:, 2:6] == 7).all()
+    assert (page[5:, :2] == 255).all()
+    assert (page[5:, 6:] == 255).all()

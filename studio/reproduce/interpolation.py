@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from studio.images import Picture, sheet
+from studio.images import Picture, sheet, stack
 from studio.reproduce import charts, curves, strips
 from studio.reproduce.charts import Chart
 from studio.reproduce.contest import (
@@ -83,7 +83,7 @@ def ablation(options: ReproduceOptions) -> dict[str, object]:
         "error": curves.summarize(errors, ERRORS),
         "alpha": curves.summarize(alphas, ALPHAS),
     }
-    figure = sheet([[charted], [drawn], [shown]])
+    figure = stack([charted, drawn, shown])
     return write_results(options, "aeai-ablation", rows, figure, summary)
 
 
