@@ -106,7 +106,7 @@ def encode(models: ModelCache, checkpoint: str, pixels: Picture, alignment: Alig
 
 
 def verdict(card: Card, encoded: Encoded) -> Verdict:
-    """Compare a face's reconstruction error with the checkpoint's validation pictures."""
+    """Compare a picture's reconstruction error with the checkpoint's validation pictures."""
     well, fair = card.metrics.get(ERROR_WELL), card.metrics.get(ERROR_FAIR)
     if well is None or fair is None:
         return Verdict("fairly", "Not judged: this checkpoint has not been evaluated yet.")
@@ -115,6 +115,12 @@ def verdict(card: Card, encoded: Encoded) -> Verdict:
     if encoded.error <= fair:
         return Verdict(
             "fairly", "Encoded fairly: harder than nine in ten of the checkpoint's own pictures."
+        )
+    if not card.spec.shows_faces:
+        return Verdict(
+            "poorly",
+            "Encoded poorly: harder than 99 in 100 of the checkpoint's own pictures. "
+            "Choose another picture, or a checkpoint that knows such pictures.",
         )
     return Verdict(
         "poorly",

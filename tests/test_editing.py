@@ -182,6 +182,18 @@ def test_the_verdict_compares_with_validation(models, make_checkpoint, subjects,
     assert editing.verdict(models.get(name).card, face).level == level
 
 
+def test_a_verdict_on_other_pictures_does_not_speak_of_faces(models, checkpoint, faces):
+    card = models.get(checkpoint).card
+    metrics = {editing.ERROR_WELL: 0.0, editing.ERROR_FAIR: 0.0}
+    face, other = (
+        editing.verdict(replace(card, data={**card.data, "alignment": kind}, metrics=metrics), one)
+        for kind, one in (("celeba", faces["receiver"]), ("none", faces["receiver"]))
+    )
+    assert (face.level, other.level) == ("poorly", "poorly")
+    assert "face" in face.sentence
+    assert "face" not in other.sentence
+
+
 def test_without_validation_numbers_nothing_is_claimed(models, checkpoint, faces):
     verdict = editing.verdict(models.get(checkpoint).card, faces["receiver"])
     assert "not been evaluated" in verdict.sentence

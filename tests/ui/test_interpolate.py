@@ -1,5 +1,6 @@
 import base64
 import io
+import math
 from pathlib import Path
 
 import numpy as np
@@ -263,3 +264,10 @@ def test_nothing_to_save_is_a_sentence(context):
 def test_a_clip_has_a_pace_and_a_picture_has_none():
     assert [update.visible for update in interpolate.on_format(".png")] == [False] * 3
     assert [update.visible for update in interpolate.on_format(".mp4")] == [True] * 3
+
+
+def test_equal_numbers_have_no_best():
+    ends = screen.COLUMNS[0]
+    assert screen._best(ends, [[0.3], [0.2]], 0) == 0.2
+    assert math.isnan(screen._best(ends, [[0.2], [0.2]], 0))
+    assert math.isnan(screen._best(ends, [[0.2], [math.nan]], 0))

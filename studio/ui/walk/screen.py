@@ -247,7 +247,7 @@ def _row(
 def _best(column: Column, numbers: Sequence[Sequence[float]], k: int) -> float:
     """Return the best number of a column; NaN, which equals nothing, where there is no contest."""
     known = [values[k] for values in numbers if not math.isnan(values[k])]
-    return column.best(known) if len(known) > 1 else math.nan
+    return column.best(known) if len(set(known)) > 1 else math.nan
 
 
 def _chosen(walk: Walk, names: Sequence[str]) -> list[int]:
