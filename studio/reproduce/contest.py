@@ -28,7 +28,7 @@ from studio.render import pole
 from studio.reproduce.options import ReproduceOptions, train_once, trained
 from studio.training.run import TrainRequest, read_only
 
-STEPS = 1000
+STEPS = 4000
 BATCH_SIZE = 32
 FADE = "Cross-fade"
 SPLITS = ("held-out", "seen")
