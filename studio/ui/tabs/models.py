@@ -35,7 +35,7 @@ _READINGS: dict[str, tuple[str, str, str]] = {
     ),
     "psnr": (
         "Reproduction", "dB",
-        "How closely an unedited face is redrawn. 25 dB is fair, 28 dB good, 32 dB excellent.",
+        "How closely an unedited picture is redrawn. 25 dB is fair, 28 dB good, 32 dB excellent.",
     ),
     "kind_accuracy": ("Kind of glasses kept", "share", "How often round glasses stay round."),
     "smile_correlation": (
