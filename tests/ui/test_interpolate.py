@@ -30,8 +30,8 @@ def context(make_checkpoint, models):
 
 @pytest.fixture
 def grid(context):
-    """Return the history of a visitor who opened the tab."""
-    return interpolate.on_show(context, Walks())
+    """Return the history of a visitor who began with the pole."""
+    return example(context, "Pole, grid")
 
 
 @pytest.fixture
@@ -52,7 +52,13 @@ def file_of(update):
     return Path(update.value["path"] if isinstance(update.value, dict) else update.value)
 
 
-def test_tab_opens_with_a_finished_grid(context, grid):
+def test_tab_opens_with_faces(context):
+    opened = interpolate.on_show(context, Walks()).present
+    assert (opened.mode, opened.checkpoint) == ("grid", "genegan.faces-32")
+    assert list(opened.seats) == list("abcd")
+
+
+def test_an_example_is_a_finished_grid(context, grid):
     walk = grid.present
     assert (walk.mode, walk.checkpoint) == ("grid", "aeai.pole-32")
     values = interpolate.paint(context, grid)
@@ -76,7 +82,7 @@ def test_every_example_can_be_set_up(context, monkeypatch):
     monkeypatch.setattr(photos, "find_faces", lambda *_, **__: [])
     labels = [one.label for one in samples.available(context)]
     assert labels == [
-        "Pole, grid", "Pole, strip", "Mug, grid", "Mug, strip", "Faces, grid", "Faces, strip",
+        "Faces, grid", "Faces, strip", "Pole, grid", "Pole, strip", "Mug, grid", "Mug, strip",
     ]  # fmt: skip
     for label in labels:
         values = interpolate.paint(context, example(context, label))

@@ -136,7 +136,8 @@ def available(context: Context) -> list[Example]:
         title = kind.capitalize()
         found.append(Example(f"{title}, grid", kind, four, checkpoints[:1], "grid"))
         found.append(Example(f"{title}, strip", kind, four[:2], checkpoints[:MOST_MODELS], "strip"))
-    return sorted(found, key=lambda example: example.kind != POLE)
+    # People come with photographs of faces.
+    return sorted(found, key=lambda example: example.kind != FACES)
 
 
 def _by_kind(context: Context) -> dict[str, tuple[str, ...]]:
