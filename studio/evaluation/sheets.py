@@ -250,7 +250,7 @@ def _groups(
 ) -> Iterator[tuple[tuple[int, ...], npt.NDArray[np.intp]]]:
     """Group pictures by attributes; yield the values and rows of groups of enough pictures."""
     columns = np.stack([data.attribute(name) for name in names], axis=1)
-    for values in product((1, 0), repeat=len(names)):
+    for values in product((0, 1), repeat=len(names)):
         rows = np.flatnonzero((columns == values).all(axis=1))
         if len(rows) >= FEWEST_MEANT:
             yield values, rows
