@@ -39,7 +39,7 @@ class Card:
         method: Key in ``METHODS``.
         config: The method's configuration as plain values.
         data: The data description as plain values.
-        step: Training steps taken in the last stage.
+        step: Training steps of the run, over all its stages.
         parent: Checkpoint that training started from, or empty.
         seed: Of the training run.
         data_set: Name and number of training pictures.

@@ -1,5 +1,6 @@
 """Losses that more than one method uses, as pure functions of tensors."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -87,7 +88,7 @@ def matching_critic_loss(
     return against_fake + weight * loss.critic(real_scores, critic(wrong))
 
 
-def gradient_penalty(critic: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
+def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor) -> Tensor:
     """Penalize critic gradients whose norm is not 1 (Gulrajani et al. 2017, Eq. 3).
 
     Args:
@@ -102,6 +103,27 @@ def gradient_penalty(critic: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
     between = torch.lerp(real, fake, weight).requires_grad_()
     (gradient,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
     return (gradient.flatten(1).norm(dim=1) - 1).square().mean()
+
+
+def attribute_cross_entropy(
+    logits: Tensor, attributes: Tensor, weights: Tensor | None = None
+) -> Tensor:
+    """Average the binary cross-entropy over the attributes that are known.
+
+    Args:
+        logits: (B, A).
+        attributes: (B, A) in {0, 1}, -1 where unknown.
+        weights: (B, A), how much each label counts; alike by default.
+
+    Returns:
+        Scalar in nats.
+    """
+    known = (attributes >= 0).float()
+    counted = known if weights is None else known * weights
+    losses = F.binary_cross_entropy_with_logits(
+        logits.float(), attributes.clamp_min(0).float(), reduction="none"
+    )
+    return (losses * counted).sum() / counted.sum().clamp_min(1e-6)
 
 
 def gaussian_kl(mean: Tensor, log_variance: Tensor) -> Tensor:

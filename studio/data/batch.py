@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from studio.errors import ConfigError
@@ -63,3 +64,14 @@ class Batch:
 
     def __len__(self) -> int:
         return len(self.images)
+
+    def to(self, device: torch.device) -> "Batch":
+        """Move to a device, pictures with their channels last in memory."""
+        if device.type == "cpu":
+            return self
+        return Batch(
+            self.images.to(device, memory_format=torch.channels_last),
+            self.attributes.to(device),
+            self.identity.to(device),
+            self.eyes.to(device),
+        )

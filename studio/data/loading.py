@@ -56,6 +56,19 @@ def contrast(data: DataSet, attribute: str, batch_size: int, seed: int) -> Calla
     return lambda position: np.concatenate([stream(position) for stream in streams])
 
 
+def in_order(count: int, batch_size: int) -> Callable[[int], Indices]:
+    """Read rows one after another, once; the last batch may be smaller.
+
+    Args:
+        count: Rows 0 to ``count`` - 1 are read.
+        batch_size: Pictures per batch.
+
+    Returns:
+        As :func:`uniform`.
+    """
+    return lambda position: np.arange(count)[position * batch_size : (position + 1) * batch_size]
+
+
 def _stream(rows: Indices, batch_size: int, seed: int) -> Callable[[int], Indices]:
     """Deal seeded permutations of ``rows`` one after another, in batches."""
     count = len(rows)

@@ -1,10 +1,10 @@
 """The table of methods: one line to add one."""
 
 from studio.errors import ConfigError
-from studio.methods import evaluators, genegan, realness
+from studio.methods import attribute_mapping, evaluators, genegan, realness
 from studio.methods.autoencoders import aae, acai, aeai, amr, beta_vae, gaia, plain
 from studio.methods.base import Method
-from studio.methods.baselines import cyclic
+from studio.methods.baselines import cyclic, dcgan, stargan
 
 METHODS: dict[str, Method] = {
     "genegan": genegan.METHOD,
@@ -16,6 +16,9 @@ METHODS: dict[str, Method] = {
     "beta_vae": beta_vae.METHOD,
     "amr": amr.METHOD,
     "gaia": gaia.METHOD,
+    "attribute-mapping": attribute_mapping.METHOD,
+    "dcgan": dcgan.METHOD,
+    "stargan": stargan.METHOD,
     "attributes": evaluators.ATTRIBUTES,
     "identity": evaluators.IDENTITY,
     "eyes": evaluators.EYES,

@@ -1,7 +1,7 @@
 """The contracts that every method fulfils: models, objectives, updates, stages, the table entry."""
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
 from typing import Any, ClassVar, Literal, Self
@@ -63,29 +63,9 @@ def _convert(name: str, value: Any, default: Any) -> Any:
         raise ConfigError(f"{name} must be a {kind.__name__}, not {value!r}.") from error
 
 
-@dataclass(frozen=True)
-class Control:
-    """A slider of a model.
-
-    Attributes:
-        name: Key in the values given to ``edit``.
-        label: What a person reads.
-        minimum: Left end.
-        maximum: Right end.
-        default: Where nothing changes.
-    """
-
-    name: str
-    label: str
-    minimum: float
-    maximum: float
-    default: float
-
-
 class LatentModel(nn.Module):
     """What the studio runs: pictures to latents and back, without losses or critics."""
 
-    controls: ClassVar[tuple[Control, ...]] = ()
     # The part that carries the object of a swap; empty where a method cannot swap.
     swap_part: ClassVar[str] = ""
 
@@ -100,6 +80,77 @@ class LatentModel(nn.Module):
     def remove(self, latents: Latents) -> Latents:
         """Return latents without the object, where the method has one."""
         raise NotImplementedError
+
+
+class AttributeModel(LatentModel):
+    """A latent model that knows what attributes do to its latents.
+
+    Attributes:
+        attributes: Names of the columns below.
+    """
+
+    attributes: tuple[str, ...]
+
+    @abstractmethod
+    def measure(self, images: Tensor) -> Tensor:
+        """Read (B, A) probabilities off (B, 3, H, W) images in [-1, 1]."""
+
+    @abstractmethod
+    def sensitivity(self, latents: Latents) -> Tensor:
+        """Say how the measured attributes answer to the latents.
+
+        Args:
+            latents: Batch of 1.
+
+        Returns:
+            (A, D), the derivative of each attribute's logit in ``latents.flatten()``.
+        """
+
+    @abstractmethod
+    def edit(
+        self,
+        latents: Latents,
+        before: Tensor,
+        after: Tensor,
+        sensitivity: Tensor | None = None,
+        held: Sequence[int] = (),
+    ) -> Latents:
+        """Move latents from one set of attributes to another.
+
+        Args:
+            latents: Batch of 1.
+            before: (1, A) in [0, 1], what was measured.
+            after: (N, A) in [0, 1], what is wanted; rows equal to ``before`` change nothing.
+            sensitivity: (A, D), as :meth:`sensitivity` returns it; needed to hold attributes.
+            held: Columns of attributes that must stay; those that are wanted otherwise do move.
+
+        Returns:
+            N latents.
+        """
+
+
+class Generator(nn.Module):
+    """A network from attributes and noise to pictures.
+
+    Attributes:
+        attributes: Names of the columns of the attributes.
+        noise_size: Numbers of noise for a picture; 0 where equal attributes give one picture.
+    """
+
+    attributes: tuple[str, ...]
+    noise_size: int
+
+    @abstractmethod
+    def generate(self, attributes: Tensor, noise: Tensor) -> Tensor:
+        """Make pictures.
+
+        Args:
+            attributes: (B, A) in [0, 1].
+            noise: (B, noise_size), standard normal; 0 gives the most typical picture.
+
+        Returns:
+            (B, 3, H, W) in [-1, 1].
+        """
 
 
 class Translator(nn.Module):
@@ -152,7 +203,7 @@ class Update:
 class Objective(nn.Module):
     """One stage of training: the model, its critics and weights, and the algorithm's own state."""
 
-    model: LatentModel | Translator | Evaluator
+    model: LatentModel | Generator | Translator | Evaluator
     # Maps (B, 3, H, W) images to feature maps; set by the run where the stage names an evaluator.
     features: Callable[[Tensor], list[Tensor]] | None = None
 
@@ -192,7 +243,7 @@ class GradientStage:
     """A stage that gradients solve.
 
     Attributes:
-        name: Of the stage.
+        name: Of the stage; logs and saves tell stages apart by it.
         objective: Builds the objective around a model.
         optimizers: One per player.
         sampling: ``uniform`` or ``contrast``, functions of ``data/loading.py``.
@@ -202,6 +253,8 @@ class GradientStage:
         flip: Mirror training pictures at random.
         features: Checkpoint of an evaluator whose feature maps the loss compares; the run loads it
             and sets the objective's ``features``.
+        share: Part of the run's steps, relative to the shares of the other stages; a stage with
+            share 0 is left out.
     """
 
     name: str
@@ -213,6 +266,26 @@ class GradientStage:
     decay: float = 0.0
     flip: bool = True
     features: str = ""
+    share: float = 1.0
+
+
+@dataclass(frozen=True)
+class FitStage:
+    """A stage that is solved in one pass over the training pictures, without gradients.
+
+    Attributes:
+        name: Of the stage.
+        fit: Takes the model, in ``eval`` on its device, and batches of all training pictures in
+            their order, and fills the model's buffers.
+        most: Pictures that are read at most.
+    """
+
+    name: str
+    fit: Callable[[Any, Iterable[Batch]], None]
+    most: int = 20_000
+
+
+Stage = GradientStage | FitStage
 
 
 @dataclass(frozen=True)
@@ -239,4 +312,4 @@ class Method:
     config: type[Config]
     tiny: Config
     model: Callable[[Any, DataSpec], nn.Module]
-    stages: Callable[[Any, DataSpec], tuple[GradientStage, ...]]
+    stages: Callable[[Any, DataSpec], tuple[Stage, ...]]

@@ -18,6 +18,7 @@ from torch.nn import functional as F
 from studio.data.batch import Batch, DataSpec
 from studio.data.folder import CELEBA_EYES
 from studio.errors import ConfigError
+from studio.losses import attribute_cross_entropy
 from studio.methods.base import (
     Config,
     Evaluator,
@@ -211,11 +212,7 @@ class AttributeObjective(RecognitionObjective):
             images = cover(degrade(jitter_light(jitter_place(batch.images))))
         logits = self.model(images)
         known = batch.attributes >= 0
-        losses = F.binary_cross_entropy_with_logits(
-            logits, batch.attributes.clamp_min(0).float(), reduction="none"
-        )
-        weights = known * self._weights(batch.attributes)
-        loss = (losses * weights).sum() / weights.sum().clamp_min(1e-6)
+        loss = attribute_cross_entropy(logits, batch.attributes, self._weights(batch.attributes))
         accuracy = ((logits > 0) == (batch.attributes == 1))[known].float().mean()
         yield Update("evaluator", loss, {"loss": loss.detach(), "accuracy": accuracy})
 

@@ -112,3 +112,20 @@ class Residual(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """Map (B, inputs, H, W) to (B, outputs, H / stride, W / stride)."""
         return self.activation(self.body(features) + self.shortcut(features))
+
+
+class PlainResidual(nn.Module):
+    """Two 3x3 convolutions with ELU around a shortcut, without normalization (BEGAN)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.ELU(),
+            Conv2d(channels, channels, 3, padding=1),
+            nn.ELU(),
+            Conv2d(channels, channels, 3, padding=1),
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Map (B, channels, H, W) to the same shape."""
+        return features + self.body(features)

@@ -6,8 +6,16 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from studio.nn.blocks import Norm, Residual, constrain, convolutions, down, up
-from studio.nn.mixed import Conv2d, ConvTranspose2d
+from studio.nn.blocks import (
+    Norm,
+    PlainResidual,
+    Residual,
+    constrain,
+    convolutions,
+    down,
+    up,
+)
+from studio.nn.mixed import Conv2d, ConvTranspose2d, UpsampledConv2d
 
 
 class ConvEncoder(nn.Sequential):
@@ -79,7 +87,7 @@ class ResidualTrunk(nn.Sequential):
 
 
 class PooledEncoder(nn.Sequential):
-    """Convolution blocks with max-pooling and two linear layers: (B, 3, S, S) to (B, outputs)."""
+    """Convolution blocks with max-pooling and linear layers: (B, 3, S, S) to (B, outputs)."""
 
     def __init__(
         self, maps: Sequence[int], depth: int, size: int, hidden: int, outputs: int
@@ -90,22 +98,20 @@ class PooledEncoder(nn.Sequential):
             maps: Of each block; each halves the resolution.
             depth: Convolutions in a block.
             size: S.
-            hidden: Units of the first linear layer.
-            outputs: Of the second.
+            hidden: Units of a linear layer before the last one; 0 for none.
+            outputs: Of the last linear layer.
         """
         blocks = [
             nn.Sequential(convolutions(a, b, depth), nn.MaxPool2d(2))
             for a, b in pairwise([3, *maps])
         ]
-        side = size // 2 ** len(maps)
-        head = [
-            nn.Flatten(),
-            nn.Linear(maps[-1] * side**2, hidden, bias=False),
-            nn.BatchNorm1d(hidden),
-            nn.ReLU(),
-            nn.Linear(hidden, outputs),
-        ]
-        super().__init__(*blocks, *head)
+        features = maps[-1] * (size // 2 ** len(maps)) ** 2
+        head: list[nn.Module] = _normed_linear(features, hidden) if hidden else []
+        super().__init__(*blocks, nn.Flatten(), *head, nn.Linear(hidden or features, outputs))
+
+
+def _normed_linear(inputs: int, outputs: int) -> list[nn.Module]:
+    return [nn.Linear(inputs, outputs, bias=False), nn.BatchNorm1d(outputs), nn.ReLU()]
 
 
 class UpsampledDecoder(nn.Module):
@@ -117,13 +123,10 @@ class UpsampledDecoder(nn.Module):
         """Build the layers; arguments as for the encoder."""
         super().__init__()
         side = size // 2 ** len(maps)
+        head: list[nn.Module] = _normed_linear(inputs, hidden) if hidden else []
         self.stem = nn.Sequential(
-            nn.Linear(inputs, hidden, bias=False),
-            nn.BatchNorm1d(hidden),
-            nn.ReLU(),
-            nn.Linear(hidden, maps[-1] * side**2, bias=False),
-            nn.BatchNorm1d(maps[-1] * side**2),
-            nn.ReLU(),
+            *head,
+            *_normed_linear(hidden or inputs, maps[-1] * side**2),
             nn.Unflatten(1, (maps[-1], side, side)),
         )
         upwards = [*reversed(maps), maps[0]]
@@ -137,6 +140,88 @@ class UpsampledDecoder(nn.Module):
         # The layout of everything else: with another one the same weights round differently.
         features = self.stem(z).contiguous(memory_format=torch.channels_last)
         return torch.tanh(self.to_rgb(self.blocks(features)).float())
+
+
+class LinearGrowthEncoder(nn.Sequential):
+    """BEGAN's encoder: (B, 3, S, S) to (B, outputs).
+
+    Residual blocks at each of the resolutions S, S / 2 ... ; a convolution of stride 2 leads from
+    one to the next and adds ``width`` channels; a linear layer without activation ends it.
+    """
+
+    def __init__(self, size: int, width: int, levels: int, blocks: int, outputs: int) -> None:
+        """Build the layers.
+
+        Args:
+            size: S, a multiple of 2^(levels - 1).
+            width: Channels at the full resolution.
+            levels: Resolutions.
+            blocks: Residual blocks at each.
+            outputs: Of the linear layer.
+        """
+        layers: list[nn.Module] = [Conv2d(3, width, 3, padding=1)]
+        for level in range(1, levels + 1):
+            layers += [PlainResidual(width * level) for _ in range(blocks)]
+            if level < levels:
+                grown = width * (level + 1)
+                layers += [nn.ELU(), Conv2d(width * level, grown, 3, stride=2, padding=1)]
+        features = width * levels * (size // 2 ** (levels - 1)) ** 2
+        super().__init__(*layers, nn.ELU(), nn.Flatten(), nn.Linear(features, outputs))
+
+
+class NearestDecoder(nn.Module):
+    """BEGAN's decoder: (B, inputs) to (B, 3, S, S) in [-1, 1].
+
+    A linear layer without activation, then residual blocks at each resolution with nearest
+    up-sampling between them, ``width`` channels everywhere.
+    """
+
+    def __init__(self, size: int, width: int, levels: int, blocks: int, inputs: int) -> None:
+        """Build the layers; arguments as for the encoder."""
+        super().__init__()
+        side = size // 2 ** (levels - 1)
+        self.stem = nn.Sequential(
+            nn.Linear(inputs, width * side**2), nn.Unflatten(1, (width, side, side))
+        )
+        layers: list[nn.Module] = []
+        for level in range(levels):
+            if level:
+                # Nearest up-sampling and a 3x3 convolution behind it.
+                layers.append(UpsampledConv2d(width, width))
+            layers += [PlainResidual(width) for _ in range(blocks)]
+        self.blocks = nn.Sequential(*layers, nn.ELU())
+        self.to_rgb = Conv2d(width, 3, 3, padding=1)
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Decode (B, inputs) to images."""
+        features = self.stem(z).contiguous(memory_format=torch.channels_last)
+        return torch.tanh(self.to_rgb(self.blocks(features)).float())
+
+
+class StridedTrunk(nn.Sequential):
+    """Five 4x4 convolutions of stride 2 whose channels double, and a linear layer.
+
+    (B, 3, S, S) to (B, outputs), S a multiple of 32: DCGAN's discriminator with another end.
+    """
+
+    def __init__(self, size: int, width: int, outputs: int, norm: Norm, slope: float) -> None:
+        """Build the layers.
+
+        Args:
+            size: S.
+            width: Channels of the first convolution; the last has 16 times as many.
+            outputs: Of the linear layer.
+            norm: Of all layers, as for :func:`studio.nn.blocks.down`; batch normalization leaves
+                the first and the last one out.
+            slope: Of the leaky ReLUs below zero; 0 makes them ReLUs.
+        """
+        channels = [3, *(width * 2**level for level in range(5))]
+        layers = [
+            down(a, b, "none" if norm == "batch" and a == 3 else norm, slope)
+            for a, b in pairwise(channels)
+        ]
+        head = constrain(nn.Linear(channels[-1] * (size // 32) ** 2, outputs), norm)
+        super().__init__(*layers, nn.Flatten(), head)
 
 
 def perceptron(*units: int) -> nn.Sequential:

@@ -2,10 +2,12 @@
 
 import ctypes
 import json
+import math
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ from studio.data import loading
 from studio.data.batch import DataSpec
 from studio.data.folder import DataSet, open_set
 from studio.errors import ConfigError, TrainingError
-from studio.methods.base import GradientStage, Method, Objective
+from studio.methods.base import FitStage, GradientStage, Method, Objective, Stage
 from studio.methods.evaluators import AttributeClassifier
 from studio.training.samples import sample_sheet
 from studio.training.trainer import Terms, Trainer
@@ -47,7 +49,7 @@ class TrainRequest:
         tag: Second half of the checkpoint's name.
         data: Folder or zip of the data set.
         fields: Changed fields of the method's configuration.
-        steps: Training steps.
+        steps: Training steps, of all stages together.
         batch_size: Pictures per batch; a contrast batch has half of each kind.
         size: Of the pictures, in pixels.
         seed: Of weights, shuffling and noise.
@@ -208,35 +210,61 @@ class _Session:
         self.train_part = self.data.part("train")
         self.spec = DataSpec(request.size, self.data.alignment, tuple(self.data.attributes))
         torch.manual_seed(request.seed)
-        (self.stage,) = self.method.stages(self.config, self.spec)
-        self.trainer = self._build(self.stage)
-        self.batches = self._batches(self.stage)
+        stages = self.method.stages(self.config, self.spec)
+        self.stages = [one for one in stages if isinstance(one, FitStage) or one.share > 0]
+        self.ends = _ends(self.stages, request.steps)
+        self.model: Any = self.method.model(self.config, self.spec)
+        # What is left of objectives: critics and the algorithms' own state.
+        self.rest: dict[str, Tensor] = {}
+        if request.parent:
+            self._start_from_parent()
         self.seconds = 0.0
+        self._enter(0)
+
+    def _enter(self, index: int) -> None:
+        """Make a stage the present one."""
+        self.index = index
+        stage = self.stages[index]
+        if isinstance(stage, GradientStage):
+            self.trainer = self._build(stage)
+            self.batches = self._batches(stage)
+
+    @property
+    def _start(self) -> int:
+        """Steps that were taken when the present stage began."""
+        return self.ends[self.index - 1] if self.index else 0
 
     def _build(self, stage: GradientStage) -> Trainer:
-        model = self.method.model(self.config, self.spec)
-        objective = stage.objective(model)
+        objective = stage.objective(self.model)
         if stage.features:
             objective.features = self._feature_maps(stage.features)
-        if self.request.parent:
-            self._start_from_parent(objective)
+        self._give_back(objective)
         precision = pick_precision(self.request.precision, self.device)
         return Trainer(
             objective,
             stage,
-            steps=self.request.steps,
+            steps=self.ends[self.index] - self._start,
             device=self.device,
             precision="bf16" if precision == "bf16" else "fp32",
         )
 
-    def _start_from_parent(self, objective: Objective) -> None:
+    def _start_from_parent(self) -> None:
         store = CheckpointStore()
         parent = self.request.parent
         card = store.card(parent)
         if card.method != self.request.method:
             raise ConfigError(f"{parent} is a {card.method} checkpoint, not {self.request.method}.")
-        weights = {f"model.{k}": v for k, v in store.load(parent)[0].state_dict().items()}
-        load_strict(objective, {**weights, **store.critics(parent)}, parent)
+        load_strict(self.model, store.load(parent)[0].state_dict(), parent)
+        self.rest = store.critics(parent)
+
+    def _give_back(self, objective: Objective) -> None:
+        """Give an objective the critics that its parent's run left, all of them or none."""
+        own = objective.state_dict()
+        left = {name: tensor for name, tensor in self.rest.items() if name in own}
+        # A stage that the parent's run left out has left nothing, and begins anew.
+        if self.request.parent and (left or len(self.stages) == 1):
+            model = {name: tensor for name, tensor in own.items() if name.startswith("model.")}
+            load_strict(objective, {**model, **left}, self.request.parent)
 
     def _feature_maps(self, checkpoint: str) -> Callable[[Tensor], list[Tensor]]:
         """Load the evaluator whose feature maps a loss compares.
@@ -249,38 +277,69 @@ class _Session:
         return evaluator.eval().requires_grad_(False).feature_maps
 
     def _batches(self, stage: GradientStage) -> loading.Batches:
-        request = self.request
         sampling = SAMPLINGS[stage.sampling]
-        rows = sampling(self.train_part, stage.attribute, request.batch_size, request.seed)
+        rows = sampling(
+            self.train_part, stage.attribute, self.request.batch_size, self.request.seed
+        )
+        return self._read(rows, flip=stage.flip)
+
+    def _read(self, rows: Callable[[int], loading.Indices], *, flip: bool) -> loading.Batches:
+        request = self.request
+        attributes = self.spec.attributes
         return loading.Batches(
-            self.train_part,
-            request.size,
-            self.spec.attributes,
-            rows,
-            seed=request.seed,
-            flip=stage.flip,
+            self.train_part, request.size, attributes, rows, seed=request.seed, flip=flip
         )
 
     def train(self, report: Callable[[int, Terms], None]) -> bool:
         """Run to the end; False when a stop file paused it."""
         self._restore()
         self.started = time.monotonic()
+        while True:
+            stage = self.stages[self.index]
+            if isinstance(stage, FitStage):
+                self._fit(stage)
+            elif self._step(report):
+                self._leave()
+            else:
+                return False
+            if self.index == len(self.stages) - 1:
+                return True
+            self._enter(self.index + 1)
+
+    def _step(self, report: Callable[[int, Terms], None]) -> bool:
+        """Take the steps of a stage that gradients solve; False when a stop file paused it."""
         progress = (self.folder / PROGRESS).open("a", encoding="utf-8")
+        begun, name = self._start, self.stages[self.index].name
 
         def after(step: int, terms: Terms) -> None:
-            line = {"step": step, "seconds": round(self._elapsed(), 3), **terms}
-            progress.write(json.dumps(line) + "\n")
-            report(step, terms)
-            if step % self.request.save_every == 0 or step == self.request.steps:
+            done = begun + step
+            line: dict[str, Any] = {"step": done, "seconds": round(self._elapsed(), 3)}
+            if len(self.stages) > 1:
+                line["stage"] = name
+            progress.write(json.dumps({**line, **terms}) + "\n")
+            report(done, terms)
+            if done % self.request.save_every == 0 or done == self.ends[self.index]:
                 progress.flush()
-                self._save(step)
+                self._save(done)
 
         with progress:
             self.trainer.fit(self.batches, lambda step: not self._stopped(), after)
-        if self.trainer.step < self.request.steps:
-            self._save(self.trainer.step)
-            return False
-        return True
+        done = begun + self.trainer.step
+        if done < self.ends[self.index]:
+            self._save(done)
+        return done == self.ends[self.index]
+
+    def _fit(self, stage: FitStage) -> None:
+        """Solve a stage that has no steps."""
+        size, count = self.request.batch_size, min(len(self.train_part), stage.most)
+        batches = self._read(loading.in_order(count, size), flip=False)
+        model = self.model.to(self.device).eval()
+        stage.fit(model, (next(batches).to(self.device) for _ in range(math.ceil(count / size))))
+
+    def _leave(self) -> None:
+        """Keep what the present stage has made: the weights to ship, and its critics."""
+        self.model.load_state_dict(self.trainer.model.state_dict())
+        self.rest |= _critics(self.trainer.objective)
 
     def _stopped(self) -> bool:
         return (self.folder / STOP).exists()
@@ -291,10 +350,12 @@ class _Session:
     def _save(self, step: int) -> None:
         """Write the state beside the old one, then exchange both files' roles by one rename."""
         state = f"{step:08d}.{STATE}"
-        save_file(compact(self.trainer.state_dict()), self.folder / f"{state}.part")
+        left = {f"rest.{name}": tensor for name, tensor in self.rest.items()}
+        save_file(compact({**self.trainer.state_dict(), **left}), self.folder / f"{state}.part")
         (self.folder / f"{state}.part").replace(self.folder / state)
         card = {
             "step": step,
+            "stage": self.index,
             "file": state,
             "position": self.batches.position,
             "seconds": self._elapsed(),
@@ -315,12 +376,15 @@ class _Session:
         card = json.loads((self.folder / STATE_CARD).read_text(encoding="utf-8"))
         state = load_file(self.folder / card["file"])
         try:
-            self.trainer.load_state_dict(state, card["step"])
-        except (RuntimeError, KeyError, ValueError) as error:
+            self._enter(card.get("stage", 0))
+            self.trainer.load_state_dict(state, card["step"] - self._start)
+        except (RuntimeError, KeyError, ValueError, IndexError) as error:
             raise TrainingError(
                 f"The saved state in {self.folder} does not fit the request: {error}. "
                 "Start the run in another folder."
             ) from error
+        left = {name: tensor for name, tensor in state.items() if name.startswith("rest.")}
+        self.rest = {name.removeprefix("rest."): tensor for name, tensor in left.items()}
         self.batches.position = card["position"]
         self.seconds = card["seconds"]
         self._drop_later_lines(card["step"])
@@ -344,7 +408,7 @@ class _Session:
             method=request.method,
             config=self.config.to_dict(),
             data=self.spec.to_dict(),
-            step=self.trainer.step,
+            step=request.steps,
             parent=request.parent,
             seed=request.seed,
             data_set=f"{source}, {len(self.train_part)} training pictures",
@@ -360,13 +424,13 @@ class _Session:
         return CheckpointStore.save(
             root,
             card,
-            half(self.trainer.model.state_dict()),
-            half(self._rest()),
+            half(self.model.state_dict()),
+            half(self.rest),
         )
 
     def _totals(self) -> dict[str, float]:
         """Add this run's steps and minutes to those of all its ancestors."""
-        steps, minutes = self.trainer.step, self.seconds_taken() / 60
+        steps, minutes = self.request.steps, self.seconds_taken() / 60
         if self.request.parent:
             card = CheckpointStore().card(self.request.parent)
             steps += card.training.get("total_steps", card.step)
@@ -377,9 +441,30 @@ class _Session:
         """Return the seconds of training, over all processes."""
         return self._elapsed()
 
-    def _rest(self) -> dict[str, Tensor]:
-        state = self.trainer.objective.state_dict()
-        return {name: t for name, t in state.items() if not name.startswith("model.")}
+
+def _ends(stages: Sequence[Stage], steps: int) -> list[int]:
+    """Share a run's steps out: return how many were taken at the end of each stage.
+
+    Raises:
+        ConfigError: There are fewer steps than stages that need some.
+    """
+    shares = [one.share if isinstance(one, GradientStage) else 0.0 for one in stages]
+    if not any(shares):
+        raise ConfigError("All stages have the share 0: nothing would be trained.")
+    ends = [round(steps * total / sum(shares)) for total in accumulate(shares)]
+    taken = [end - before for before, end in pairwise([0, *ends])]
+    for stage, share, count in zip(stages, shares, taken, strict=True):
+        if share > 0 and count == 0:
+            raise ConfigError(
+                f"{steps} steps leave none for the stage {stage.name!r}; ask for more steps."
+            )
+    return ends
+
+
+def _critics(objective: Objective) -> dict[str, Tensor]:
+    """Return an objective's state without its model."""
+    state = objective.state_dict()
+    return {name: t for name, t in state.items() if not name.startswith("model.")}
 
 
 def half(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -87,7 +87,7 @@ class Trainer:
 
     def _updates(self, batches: Iterator[Batch]) -> Iterator[Update]:
         """Resume the objective's generator under autocast, one update at a time."""
-        moved = (self._move(batch) for batch in batches)
+        moved = (batch.to(self.device) for batch in batches)
         updates = self.objective.updates(moved, self.step)
         while True:
             with self._autocast():
@@ -100,16 +100,6 @@ class Trainer:
         if self.precision == "fp32":
             return contextlib.nullcontext()
         return torch.autocast(self.device.type, torch.bfloat16)
-
-    def _move(self, batch: Batch) -> Batch:
-        if self.device.type == "cpu":
-            return batch
-        return Batch(
-            batch.images.to(self.device, memory_format=torch.channels_last),
-            batch.attributes.to(self.device),
-            batch.identity.to(self.device),
-            batch.eyes.to(self.device),
-        )
 
     def _take(self, update: Update) -> None:
         if not torch.isfinite(update.loss):

@@ -319,3 +319,53 @@ def test_a_killed_process_loses_nothing_but_the_steps_since_its_save(request_, t
     made = paths.user_checkpoints() / request.name
     assert (made / MODEL).read_bytes() == (whole / MODEL).read_bytes()
     assert [line["step"] for line in progress(folder)] == list(range(1, 41))
+
+
+STAGED = {"width": 4, "levels": 3, "blocks": 1, "latent": 6, "classifier_width": 4,
+          "critic_width": 4, "critic_units": 8, "autoencoder_share": 2.0, "classifier_share": 1.0,
+          "mapping_share": 1.0}  # fmt: skip
+
+
+@pytest.fixture
+def staged(request_):
+    return replace(request_, method="attribute-mapping", fields=STAGED, steps=8, save_every=3)
+
+
+def test_stages_share_the_steps_out_and_run_in_order(staged, tmp_path):
+    made = run(staged, tmp_path / "run")
+    lines = progress(tmp_path / "run")
+    assert [line["step"] for line in lines] == list(range(1, 9))
+    named = [line["stage"] for line in lines]
+    assert named == ["autoencoder"] * 4 + ["classifier"] * 2 + ["mapping"] * 2
+    card = CheckpointStore(made.parent).card("attribute-mapping.test")
+    assert card.step == 8
+    # Critics of all stages, for a child that continues any of them.
+    kept = {name.split(".")[0] for name in load_file(made / CRITICS)}
+    assert kept == {"adversary", "k", "latent_discriminator", "image_discriminator"}
+    # The closed-form stage has run.
+    spread = load_file(made / MODEL)["residual_root"].float()
+    assert not torch.equal(spread, torch.eye(6))
+
+
+def test_a_child_may_leave_stages_out(staged, tmp_path):
+    parent = run(staged, tmp_path / "run")
+    only_mapping = {**STAGED, "autoencoder_share": 0.0, "classifier_share": 0.0}
+    child = replace(
+        staged, tag="child", parent="attribute-mapping.test", fields=only_mapping, steps=2
+    )
+    made = run(child, tmp_path / "child")
+    assert {line["stage"] for line in progress(tmp_path / "child")} == {"mapping"}
+    before, after = load_file(parent / MODEL), load_file(made / MODEL)
+    changed = {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
+    assert "mapping" in changed
+    assert not changed & {"encoder", "decoder", "classifier"}
+    # What the parent left of other stages is handed on.
+    assert load_file(made / CRITICS).keys() == load_file(parent / CRITICS).keys()
+
+
+def test_a_stage_without_steps_is_refused(staged, tmp_path):
+    with pytest.raises(ConfigError, match="2 steps leave none for the stage"):
+        run(replace(staged, steps=2), tmp_path / "run")
+    nothing = {**STAGED, "autoencoder_share": 0.0, "classifier_share": 0.0, "mapping_share": 0.0}
+    with pytest.raises(ConfigError, match="nothing would be trained"):
+        run(replace(staged, fields=nothing), tmp_path / "other")

@@ -48,7 +48,7 @@ class AutoencoderConfig(Config):
         widest: Most maps of a block.
         levels: Blocks, each of which halves the resolution.
         depth: Convolutions in a block.
-        hidden: Units of the fully connected layer before the latents.
+        hidden: Units of a second fully connected layer before the latents; 0 for none.
         latent: Dimensions of z.
         reconstruction: ``l1`` or ``l2`` between pixels, or ``features``: l2 between the feature
             maps of our own attribute classifier, beside the pixels' own l2.

@@ -1,0 +1,236 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from studio.data.batch import Batch, DataSpec
+from studio.errors import ConfigError
+from studio.latents import Latents
+from studio.methods.attribute_mapping import (
+    METHOD,
+    AttributeMapping,
+    ClassifierObjective,
+    EquilibriumObjective,
+    MappingObjective,
+    as_inputs,
+    fit_residuals,
+    stages,
+)
+from studio.nn.blocks import initialize
+from studio.training.trainer import Trainer
+
+SPEC = DataSpec(32, "celeba", ("Eyeglasses", "Smiling", "Bald", "Male"))
+CONFIG = METHOD.tiny
+
+
+@pytest.fixture
+def model():
+    torch.manual_seed(0)
+    made = AttributeMapping(CONFIG, SPEC)
+    initialize(made, 0.2)
+    return made.eval()
+
+
+@pytest.fixture
+def latents(model):
+    return Latents({"z": torch.randn(1, CONFIG.latent)})
+
+
+def batch(count=8, seed=0):
+    rng = torch.Generator().manual_seed(seed)
+    return Batch(
+        torch.rand(count, 3, 32, 32, generator=rng) * 2 - 1,
+        torch.randint(-1, 2, (count, 4), generator=rng),
+        torch.zeros(count, dtype=torch.int64),
+        torch.zeros(count, 2, 2),
+    )
+
+
+def probabilities(*values):
+    return torch.tensor([values], dtype=torch.float32)
+
+
+def test_untouched_sliders_leave_the_latents_as_they_are(model, latents):
+    own = model.measure(torch.zeros(1, 3, 32, 32))
+    moved = own.clone()
+    moved[0, 1] = 1
+    edited = model.edit(latents, own, torch.cat([own, moved, own])).parts["z"]
+    assert torch.equal(edited[0], latents.parts["z"][0])
+    assert torch.equal(edited[2], latents.parts["z"][0])
+    assert not torch.equal(edited[1], latents.parts["z"][0])
+
+
+def test_moves_add_up_in_any_order(model, latents):
+    own, glasses = probabilities(0.1, 0.2, 0.3, 0.4), probabilities(1, 0.2, 0.3, 0.4)
+    both, smile = probabilities(1, 0.9, 0.3, 0.4), probabilities(0.1, 0.9, 0.3, 0.4)
+    at_once = model.edit(latents, own, both).parts["z"]
+    for first in (glasses, smile):
+        halfway = model.edit(latents, own, first)
+        torch.testing.assert_close(model.edit(halfway, first, both).parts["z"], at_once)
+
+
+def test_the_sensitivity_is_the_derivative_of_the_measured_logits(model, latents):
+    slopes = model.sensitivity(latents)
+    assert slopes.shape == (4, CONFIG.latent)
+
+    def logits(z):
+        return model.classifier(model.decoder(z))[0]
+
+    expected = torch.autograd.functional.jacobian(logits, latents.parts["z"])[:, 0]
+    torch.testing.assert_close(slopes, expected, rtol=1e-3, atol=1e-5)
+
+
+def test_codes_of_inference_mode_have_a_sensitivity_too(model, latents):
+    with torch.inference_mode():
+        codes = model.encode(torch.zeros(1, 3, 32, 32))
+        slopes = model.sensitivity(codes)
+    assert slopes.isfinite().all()
+    assert slopes.abs().sum() > 0
+
+
+def test_held_attributes_do_not_answer_to_the_move(model, latents):
+    own, wanted = probabilities(0.1, 0.2, 0.3, 0.4), probabilities(1, 0.2, 0.3, 0.4)
+    slopes = model.sensitivity(latents)
+    free = model.edit(latents, own, wanted).parts["z"] - latents.parts["z"]
+    held = model.edit(latents, own, wanted, slopes, (1, 2)).parts["z"] - latents.parts["z"]
+    before, after = (slopes @ free[0])[[1, 2]].abs(), (slopes @ held[0])[[1, 2]].abs()
+    assert (after < 0.02 * before.max()).all()
+    assert held.norm() > 0
+
+
+def test_what_is_wanted_is_never_held(model, latents):
+    own, wanted = probabilities(0.1, 0.2, 0.3, 0.4), probabilities(1, 0.2, 0.3, 0.4)
+    slopes = model.sensitivity(latents)
+    alone = model.edit(latents, own, wanted, slopes, (0,)).parts["z"]
+    assert torch.equal(alone, model.edit(latents, own, wanted).parts["z"])
+
+
+def test_a_held_move_still_reaches_what_it_was_meant_to_do(model, latents):
+    own, wanted = probabilities(0.1, 0.2, 0.3, 0.4), probabilities(1, 0.2, 0.3, 0.4)
+    slopes = torch.zeros(4, CONFIG.latent)
+    move = (model.edit(latents, own, wanted).parts["z"] - latents.parts["z"])[0].detach()
+    # The wanted attribute answers along the move, the held one to half of the same direction.
+    other = torch.randn(CONFIG.latent)
+    other -= (other @ move) / (move @ move) * move
+    slopes[0] = move / move.norm()
+    slopes[1] = move / move.norm() + other / other.norm()
+    held = (model.edit(latents, own, wanted, slopes, (1,)).parts["z"] - latents.parts["z"])[0]
+    held = held.detach()
+    assert float(slopes[1] @ held) == pytest.approx(0, abs=0.01 * float(move.norm()))
+    assert float(slopes[0] @ held) == pytest.approx(float(slopes[0] @ move), rel=0.01)
+
+
+def test_noise_of_zero_gives_the_face_of_the_mapping(model):
+    attributes = probabilities(1, 0, 0, 1)
+    model.residual_mean.fill_(3.0)
+    with torch.no_grad():
+        made = model.generate(attributes.expand(2, -1), torch.tensor([[0.0], [1.0]]).expand(-1, 6))
+        torch.testing.assert_close(made[:1], model.decoder(model.mapping(attributes)))
+    assert not torch.equal(made[0], made[1])
+
+
+def test_the_last_stage_measures_how_latents_spread(model):
+    batches = [batch(seed=seed) for seed in range(3)]
+    with torch.no_grad():
+        z = torch.cat([model.encode(one.images).parts["z"] for one in batches]).double().numpy()
+        mapped = torch.cat([model.mapping(as_inputs(one.attributes)) for one in batches])
+    residual = z - mapped.double().numpy()
+    fit_residuals(model, iter(batches))
+    root = model.residual_root.double().numpy()
+    np.testing.assert_allclose(root @ root.T, np.cov(residual.T), rtol=1e-3, atol=1e-6)
+    np.testing.assert_allclose(model.residual_mean, residual.mean(0), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(model.covariance, np.cov(z.T), rtol=1e-3, atol=1e-6)
+
+
+def test_unknown_attributes_enter_as_one_half():
+    assert as_inputs(torch.tensor([[1, 0, -1]])).tolist() == [[1.0, 0.0, 0.5]]
+
+
+def trainer_of(objective, index, steps=3):
+    stage = replace(stages(CONFIG, SPEC)[index], averaging=0.0)
+    return Trainer(objective, stage, steps=steps)
+
+
+def test_k_follows_the_balance_of_the_energies_within_its_range(model):
+    objective = EquilibriumObjective(model, replace(CONFIG, k_rate=0.5), SPEC)
+    seen = []
+    trainer = trainer_of(objective, 0)
+    trainer.fit(iter(batch, None), after_step=lambda step, terms: seen.append((terms, objective.k)))
+    terms = seen[0][0]
+    assert terms["k"] == 0
+    # Eq. 6, with the convergence measure of Berthelot et al. solved for the balance's size.
+    balance = terms["convergence"] - terms["energy"]
+    assert abs(seen[1][0]["k"]) == pytest.approx(0.5 * balance, abs=1e-6) or seen[1][0]["k"] == 0
+    objective.config = replace(CONFIG, k_rate=1e6)
+    trainer.steps = 6
+    trainer.fit(iter(batch, None))
+    assert float(objective.k) in (0.0, 1.0)
+
+
+def test_without_weight_the_adversary_learns_to_reproduce_alone(model):
+    objective = EquilibriumObjective(model, CONFIG, SPEC)
+    updates = list(objective.updates(iter(batch, None), 0))
+    assert float(updates[0].loss) == pytest.approx(float(updates[0].terms["energy"]))
+    assert float(updates[1].loss) == pytest.approx(float(updates[1].terms["reconstruction"]))
+
+
+def test_a_weighted_adversary_pushes_the_energies_apart(model):
+    objective = EquilibriumObjective(model, CONFIG, SPEC)
+    objective.k.fill_(0.5)
+    adversary, autoencoder = objective.updates(iter(batch, None), 0)
+    images = batch().images
+    with torch.no_grad():
+        made = objective.energy(model.decode(model.encode(images)))
+        assert float(adversary.loss) == pytest.approx(
+            float(objective.energy(images) - 0.5 * made), rel=1e-4
+        )
+        assert float(autoencoder.loss) == pytest.approx(
+            float(autoencoder.terms["reconstruction"] + 0.5 * made), rel=1e-4
+        )
+
+
+def test_the_classifier_ignores_labels_that_are_unknown(model):
+    objective = ClassifierObjective(model)
+    unknown = replace(batch(), attributes=torch.full((8, 4), -1))
+    (update,) = objective.updates(iter(lambda: unknown, None), 0)
+    assert float(update.loss) == 0
+
+
+def test_the_mapping_stage_leaves_everything_else_alone(model):
+    trainer = trainer_of(MappingObjective(model, CONFIG, SPEC), 2)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    trainer.fit(iter(batch, None))
+    after = model.state_dict()
+    changed = {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
+    # Not even the running statistics of the classifier.
+    assert changed == {"mapping"}
+
+
+@pytest.mark.parametrize(("weight", "named"), [(10.0, True), (0.0, False)])
+def test_the_ablation_has_no_perceptual_loss(model, weight, named):
+    objective = MappingObjective(model, replace(CONFIG, perceptual_weight=weight), SPEC)
+    *_, update = objective.updates(iter(batch, None), 0)
+    assert ("perceptual" in update.terms) == named
+
+
+def test_the_mapping_weighs_its_losses_as_the_paper_does(model):
+    config = replace(
+        CONFIG, image_adversarial_weight=2, image_weight=3, latent_weight=5, perceptual_weight=7
+    )
+    *_, update = MappingObjective(model, config, SPEC).updates(iter(batch, None), 0)
+    weights = {"adversarial": 1, "image_adversarial": 2, "image": 3, "latent": 5, "perceptual": 7}
+    total = sum(weights[name] * float(term) for name, term in update.terms.items())
+    assert float(update.loss) == pytest.approx(total, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        (DataSpec(32, "celeba", ()), "has no attributes"),
+        (DataSpec(48, "celeba", ("Bald",)), "size that 32 divides, not 48"),
+    ],
+)
+def test_data_that_does_not_suit_is_refused(spec, message):
+    with pytest.raises(ConfigError, match=message):
+        AttributeMapping(CONFIG, spec)
