@@ -368,15 +368,20 @@ class ModelCache:
         """
         with self._lock:
             if name not in self._loaded:
-                model, card = self.store.load(name)
-                fold_batch_norm(model)
-                model.to(self.device)
-                if self.device.type == "cpu":
-                    model.to(memory_format=torch.channels_last)
-                self._loaded[name] = Loaded(model, card, size_in_bytes(model))
+                self._loaded[name] = self._load(name)
             self._loaded.move_to_end(name)
             self._evict()
             return self._loaded[name]
+
+    # Weights that are read in inference mode could never be part of a derivative.
+    @torch.inference_mode(mode=False)
+    def _load(self, name: str) -> Loaded:
+        model, card = self.store.load(name)
+        fold_batch_norm(model)
+        model.to(self.device)
+        if self.device.type == "cpu":
+            model.to(memory_format=torch.channels_last)
+        return Loaded(model, card, size_in_bytes(model))
 
     def _evict(self) -> None:
         while len(self._loaded) > 1 and self.used() > self.limit:

@@ -23,6 +23,11 @@ def runs() -> Path:
     return home() / "runs"
 
 
+def directions() -> Path:
+    """Return the folder of the person's own sliders."""
+    return home() / "directions"
+
+
 def cache() -> Path:
     """Return the folder of files that can be deleted at any time."""
     return home() / "cache"

@@ -4,7 +4,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from studio.errors import RecipeError
@@ -12,7 +12,8 @@ from studio.images import Photo
 
 VERSION = 1
 TEXT_KEY = "latent-studio"
-KINDS = ("swap", "remove", "blend")
+# Kinds of steps, and how many donors each has.
+KINDS: Mapping[str, int] = {"swap": 1, "remove": 0, "blend": 4, "edit": 0, "generate": 0}
 
 
 @dataclass(frozen=True)
@@ -53,13 +54,17 @@ class Step:
     """One operation.
 
     Attributes:
-        kind: ``swap``, ``remove`` or ``blend`` (four donors).
+        kind: ``swap``, ``remove``, ``blend`` (four donors), ``edit`` (attributes and directions) or
+            ``generate`` (a face from attributes alone).
         checkpoint: Its name.
         checkpoint_hash: SHA-256 of its weights.
         donors: Roles of the donors: one for a swap, four for a blend, none for a removal.
-        strength: Of a swap or blend, in [-1, 2].
+        strength: Of a swap or blend, in [-1, 2]; of a generated face the variation, in [0, 2].
         x: Of a blend, 0 at the left donors.
         y: Of a blend, 0 at the upper donors.
+        values: Probability by attribute, of an edit those that differ from what was measured.
+        held: Attributes that an edit keeps.
+        moves: Of an edit: how far it goes along one's own sliders, in deviations by name.
     """
 
     kind: str
@@ -69,15 +74,23 @@ class Step:
     strength: float = 1.0
     x: float = 0.0
     y: float = 0.0
+    values: Mapping[str, float] = field(default_factory=dict)
+    held: tuple[str, ...] = ()
+    moves: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        expected = {"swap": 1, "remove": 0, "blend": 4}
-        if self.kind not in expected:
+        if self.kind not in KINDS:
             raise RecipeError(f"A recipe's step is one of {', '.join(KINDS)}, not {self.kind!r}.")
-        if len(self.donors) != expected[self.kind]:
-            raise RecipeError(f"A {self.kind} has {expected[self.kind]} donors, not {self.donors}.")
+        if len(self.donors) != KINDS[self.kind]:
+            raise RecipeError(f"A {self.kind} has {KINDS[self.kind]} donors, not {self.donors}.")
         if not -1 <= self.strength <= 2:
             raise RecipeError(f"The strength must lie in [-1, 2], not at {self.strength}.")
+        wrong = [name for name, value in self.values.items() if not 0 <= value <= 1]
+        if wrong:
+            raise RecipeError(
+                f"{wrong[0]} must lie in [0, 1], from absent to present, not at "
+                f"{self.values[wrong[0]]}."
+            )
 
 
 @dataclass(frozen=True)
@@ -85,9 +98,9 @@ class Recipe:
     """The record of an edit.
 
     Attributes:
-        sources: The receiver first.
+        sources: The receiver first; none where the face was made from attributes alone.
         steps: In order; each works on the picture that the one before it made.
-        seed: Of random choices; swaps have none.
+        seed: Of random choices; only generated faces have some.
         output: ``full`` for the whole photograph, ``crop`` for the aligned crop, ``model`` for the
             plain decode.
         version: Of this record's layout.
@@ -133,7 +146,10 @@ class Recipe:
                 for source in values.pop("sources")
             )
             steps = tuple(
-                Step(**{**step, "donors": tuple(step["donors"])}) for step in values.pop("steps")
+                Step(
+                    **{**step, "donors": tuple(step["donors"]), "held": tuple(step.get("held", ()))}
+                )
+                for step in values.pop("steps")
             )
             return cls(sources=sources, steps=steps, **values)
         except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:

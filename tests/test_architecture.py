@@ -15,10 +15,10 @@ ROWS = [
     {"augment", "bulk", "evaluation", "jobs"},
     {"editing", "explore", "training"},
     {"faces"},
-    {"checkpoints", "recipes"},
+    {"checkpoints", "directions", "recipes"},
     {"methods"},
     {"data", "nn", "metrics", "render"},
-    {"images", "latents", "losses"},
+    {"images", "latents", "losses", "traits"},
     {"errors", "paths"},
 ]
 RANK = {name: -row for row, names in enumerate(ROWS) for name in names}
@@ -29,7 +29,7 @@ HOMES = {
     "sklearn": {"explore", "methods.augmentation", "metrics"},
     "openTSNE": {"explore"},
     "cv2": {"faces"},
-    "safetensors": {"checkpoints", "training", "cli"},
+    "safetensors": {"checkpoints", "directions", "training", "cli"},
     "torchvision": {"data", "images"},
     "skimage": {"metrics", "evaluation"},
     "torchmetrics": {"metrics"},

@@ -218,3 +218,12 @@ def test_unloading_gives_the_memory_back(three, models):
     assert alive() is None
     assert models.used() == 0
     models.unload(three[0])
+
+
+def test_a_model_that_was_loaded_in_inference_mode_has_derivatives(models, make_checkpoint):
+    name = make_checkpoint("attributes")
+    with torch.inference_mode():
+        model = models.get(name).model
+    images = torch.zeros(1, 3, 32, 32, requires_grad=True)
+    model(images).sum().backward()
+    assert images.grad.isfinite().all()

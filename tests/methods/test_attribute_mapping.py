@@ -171,8 +171,8 @@ def test_k_follows_the_balance_of_the_energies_within_its_range(model):
 def test_without_weight_the_adversary_learns_to_reproduce_alone(model):
     objective = EquilibriumObjective(model, CONFIG, SPEC)
     updates = list(objective.updates(iter(batch, None), 0))
-    assert float(updates[0].loss) == pytest.approx(float(updates[0].terms["energy"]))
-    assert float(updates[1].loss) == pytest.approx(float(updates[1].terms["reconstruction"]))
+    assert updates[0].loss.item() == pytest.approx(float(updates[0].terms["energy"]))
+    assert updates[1].loss.item() == pytest.approx(float(updates[1].terms["reconstruction"]))
 
 
 def test_a_weighted_adversary_pushes_the_energies_apart(model):
@@ -182,10 +182,10 @@ def test_a_weighted_adversary_pushes_the_energies_apart(model):
     images = batch().images
     with torch.no_grad():
         made = objective.energy(model.decode(model.encode(images)))
-        assert float(adversary.loss) == pytest.approx(
+        assert adversary.loss.item() == pytest.approx(
             float(objective.energy(images) - 0.5 * made), rel=1e-4
         )
-        assert float(autoencoder.loss) == pytest.approx(
+        assert autoencoder.loss.item() == pytest.approx(
             float(autoencoder.terms["reconstruction"] + 0.5 * made), rel=1e-4
         )
 
@@ -194,7 +194,7 @@ def test_the_classifier_ignores_labels_that_are_unknown(model):
     objective = ClassifierObjective(model)
     unknown = replace(batch(), attributes=torch.full((8, 4), -1))
     (update,) = objective.updates(iter(lambda: unknown, None), 0)
-    assert float(update.loss) == 0
+    assert update.loss.item() == 0
 
 
 def test_the_mapping_stage_leaves_everything_else_alone(model):
@@ -221,7 +221,7 @@ def test_the_mapping_weighs_its_losses_as_the_paper_does(model):
     *_, update = MappingObjective(model, config, SPEC).updates(iter(batch, None), 0)
     weights = {"adversarial": 1, "image_adversarial": 2, "image": 3, "latent": 5, "perceptual": 7}
     total = sum(weights[name] * float(term) for name, term in update.terms.items())
-    assert float(update.loss) == pytest.approx(total, rel=1e-5)
+    assert update.loss.item() == pytest.approx(total, rel=1e-5)
 
 
 @pytest.mark.parametrize(

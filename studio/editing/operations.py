@@ -1,0 +1,191 @@
+"""What checkpoints do to encoded faces: latents in, pictures out."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from studio import latents
+from studio.checkpoints import Card, Loaded, ModelCache
+from studio.editing.encoding import Encoded
+from studio.errors import UnsupportedError
+from studio.methods.base import LatentModel, Operation, Translator
+
+
+def _swapper(models: ModelCache, checkpoint: str) -> tuple[LatentModel, Card]:
+    loaded = models.get(checkpoint)
+    if Operation.SWAP not in loaded.card.entry.operations:
+        raise UnsupportedError(
+            f"{checkpoint} cannot swap; choose a checkpoint that can, "
+            f"such as {', '.join(models.store.names(Operation.SWAP)) or 'a trained GeneGAN'}."
+        )
+    return loaded.model, loaded.card
+
+
+@torch.inference_mode()
+def swap(
+    models: ModelCache, checkpoint: str, receiver: Encoded, donor: Encoded, strength: float = 1.0
+) -> Tensor:
+    """Give the receiver the donor's object (GeneGAN Eq. 2, Bu).
+
+    Args:
+        models: The loaded models.
+        checkpoint: Of a method that swaps.
+        receiver: Encoded by the same checkpoint.
+        donor: Encoded by the same checkpoint.
+        strength: 0 is the receiver itself, 1 the transplant; in [-1, 2].
+
+    Returns:
+        (1, 3, S, S) in [-1, 1].
+
+    Raises:
+        UnsupportedError: The checkpoint cannot swap.
+    """
+    model, _ = _swapper(models, checkpoint)
+    if strength == 0:
+        return receiver.reconstruction
+    return model.decode(latents.swap(receiver.latents, donor.latents, [model.swap_part], strength))
+
+
+@torch.inference_mode()
+def remove(models: ModelCache, checkpoint: str, encoded: Encoded) -> Tensor:
+    """Take the object away (GeneGAN Eq. 2, A0); (1, 3, S, S) in [-1, 1].
+
+    Raises:
+        UnsupportedError: The checkpoint cannot swap.
+    """
+    model, _ = _swapper(models, checkpoint)
+    return model.decode(model.remove(encoded.latents))
+
+
+@torch.inference_mode()
+def translate(
+    models: ModelCache, checkpoint: str, originals: Tensor, targets: Mapping[str, int]
+) -> Tensor:
+    """Give pictures target attributes, with a checkpoint that knows no exemplars.
+
+    Args:
+        models: The loaded models.
+        checkpoint: Of a method that translates.
+        originals: (B, 3, S, S) in [-1, 1].
+        targets: 0 or 1 by attribute, for every attribute that the checkpoint translates.
+
+    Returns:
+        (B, 3, S, S) in [-1, 1].
+
+    Raises:
+        UnsupportedError: The checkpoint cannot translate, or not these attributes.
+    """
+    model = models.get(checkpoint).model
+    if not isinstance(model, Translator):
+        raise UnsupportedError(f"{checkpoint} does not translate pictures to attributes.")
+    if targets.keys() != set(model.attributes):
+        raise UnsupportedError(
+            f"{checkpoint} translates {', '.join(model.attributes)}, not {', '.join(targets)}."
+        )
+    row = torch.tensor([targets[name] for name in model.attributes], device=models.device)
+    return model(originals.to(models.device), row.expand(len(originals), -1))
+
+
+@torch.inference_mode()
+def blend(
+    models: ModelCache,
+    checkpoint: str,
+    receiver: Encoded,
+    donors: Sequence[Encoded],
+    places: Sequence[tuple[float, float]],
+    strength: float = 1.0,
+) -> Tensor:
+    """Mix the objects of four donors bilinearly on the receiver (GeneGAN Eq. 6).
+
+    Args:
+        models: The loaded models.
+        checkpoint: Of a method that swaps.
+        receiver: Keeps its background.
+        donors: Upper left, upper right, lower left, lower right.
+        places: N pairs x, y in [0, 1], 0 at the left and at the top.
+        strength: As for :func:`swap`.
+
+    Returns:
+        (N, 3, S, S) in [-1, 1].
+
+    Raises:
+        UnsupportedError: The checkpoint cannot swap.
+    """
+    model, _ = _swapper(models, checkpoint)
+    corners = [donor.latents.map(lambda p: p.expand(len(places), *p.shape[1:])) for donor in donors]
+    x, y = torch.tensor(places, device=models.device, dtype=torch.float32).unbind(1)
+    mixed = latents.bilinear(corners, x, y)
+    own = receiver.latents.map(lambda p: p.expand(len(places), *p.shape[1:]))
+    return model.decode(latents.swap(own, mixed, [model.swap_part], strength))
+
+
+def interpolator(models: ModelCache, checkpoint: str) -> Loaded:
+    """Load a checkpoint that interpolates.
+
+    Raises:
+        UnsupportedError: It cannot.
+        CheckpointError: It cannot be loaded.
+    """
+    loaded = models.get(checkpoint)
+    if Operation.INTERPOLATE not in loaded.card.entry.operations:
+        raise UnsupportedError(
+            f"{checkpoint} cannot interpolate; choose a checkpoint that can, such as "
+            f"{', '.join(models.store.names(Operation.INTERPOLATE)) or 'a trained autoencoder'}."
+        )
+    return loaded
+
+
+@torch.inference_mode()
+def interpolate(
+    models: ModelCache,
+    checkpoint: str,
+    corners: Sequence[Encoded],
+    places: Sequence[tuple[float, float]],
+    kind: str = "linear",
+) -> Tensor:
+    """Decode latents between pictures: on a path through key-frames, or between four corners.
+
+    Args:
+        models: The loaded models.
+        checkpoint: Of a method that interpolates.
+        corners: Encoded by the same checkpoint: for a path two or more, in order; for a grid four,
+            upper left, upper right, lower left, lower right.
+        places: N pairs x, y in [0, 1]. A path goes from x = 0 to 1; with four corners and
+            ``bilinear`` x runs to the right and y downwards.
+        kind: ``linear``, ``slerp`` or ``cubic`` for a path, ``bilinear`` for a grid.
+
+    Returns:
+        (N, 3, S, S) in [-1, 1].
+
+    Raises:
+        UnsupportedError: The checkpoint cannot interpolate, the kind is unknown, or the corners'
+            number does not suit it, or another checkpoint encoded them.
+    """
+    model = interpolator(models, checkpoint).model
+    strangers = {corner.checkpoint for corner in corners} - {checkpoint}
+    if strangers:
+        raise UnsupportedError(
+            f"The latents of {', '.join(sorted(strangers))} mean nothing to {checkpoint}; encode "
+            "all pictures with one checkpoint."
+        )
+    x, y = torch.tensor(places, device=models.device, dtype=torch.float32).unbind(1)
+    codes = [corner.latents for corner in corners]
+    if kind == "bilinear":
+        if len(codes) != 4:
+            raise UnsupportedError(f"A grid lies between 4 pictures, not {len(codes)}.")
+        repeated = [code.map(lambda p: p.expand(len(places), *p.shape[1:])) for code in codes]
+        return model.decode(latents.bilinear(repeated, x, y))
+    if kind not in latents.PATHS:
+        known = ", ".join((*latents.PATHS, "bilinear"))
+        raise UnsupportedError(f"There is no path {kind!r}; there are {known}.")
+    if len(codes) < 2:
+        raise UnsupportedError("A path leads from one picture to another: give two or more.")
+    return model.decode(latents.along(codes, x, kind))
+
+
+def grid_places(side: int) -> list[tuple[float, float]]:
+    """Return the places of a side x side grid over the unit square, row by row."""
+    steps = np.linspace(0, 1, side)
+    return [(float(x), float(y)) for y in steps for x in steps]
