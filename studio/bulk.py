@@ -234,11 +234,38 @@ class Edit:
         ]
 
 
+@dataclass(frozen=True)
+class Sliders:
+    """Attributes and one's own directions that are moved in every receiver.
+
+    Attributes:
+        checkpoint: What moves them.
+        values: Wanted probability by attribute.
+        held: Attributes that must stay.
+        moves: Steps by name of one's own directions.
+        output: As in :class:`studio.recipes.Recipe`.
+        boxes: As for :class:`Edit`.
+    """
+
+    checkpoint: str
+    values: Mapping[str, float]
+    held: tuple[str, ...]
+    moves: Mapping[str, float]
+    output: str
+    boxes: Mapping[str, Box | None]
+
+    def steps(self, donors: int) -> list[dict[str, Any]]:
+        """Return the one step of a recipe; there are no donors."""
+        del donors
+        step = {"values": self.values, "held": self.held, "moves": self.moves}
+        return [{"checkpoint": self.checkpoint, "kind": "edit", **step}]
+
+
 def _role(number: int) -> str:
     return "donor" if number == 1 else f"donor{number}"
 
 
-def carry_out(task: Task, edit: Edit, models: ModelCache, reader: Reader) -> None:
+def carry_out(task: Task, edit: Edit | Sliders, models: ModelCache, reader: Reader) -> None:
     """Make one result and write it, with its recipe in the PNG's text.
 
     Raises:

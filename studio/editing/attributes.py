@@ -1,6 +1,6 @@
 """Attributes of faces: measured, moved by sliders, made into faces, and what moved with them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -133,7 +133,7 @@ def edit(
     codes, moved = encoded.latents, False
     if values:
         model = attribute_model(models, checkpoint)
-        check_attributes({**values, **dict.fromkeys(held, 0)}, model.attributes)
+        check_attributes({**dict.fromkeys(held, 0), **values}, model.attributes)
         known = measure(models, checkpoint, encoded)
         before, after = (
             torch.tensor([[one[name] for name in model.attributes]], device=models.device)
@@ -147,6 +147,27 @@ def edit(
         if steps:
             codes, moved = _direction(models, checkpoint, name).move(codes, steps), True
     return models.get(checkpoint).model.decode(codes) if moved else encoded.reconstruction
+
+
+def check_edit(
+    models: ModelCache,
+    checkpoint: str,
+    values: Mapping[str, float],
+    held: Sequence[str],
+    moves: Mapping[str, float],
+) -> None:
+    """Check an edit before any picture is read; arguments as for :func:`edit`.
+
+    Raises:
+        ConfigError: A name or a value makes no sense.
+        UnsupportedError: The checkpoint cannot do this.
+        DataError: There is no such direction.
+    """
+    if values or held:
+        known = attribute_model(models, checkpoint).attributes
+        check_attributes({**dict.fromkeys(held, 0), **values}, known)
+    for name in moves:
+        _direction(models, checkpoint, name)
 
 
 def _direction(models: ModelCache, checkpoint: str, name: str) -> directions.Direction:
@@ -275,15 +296,32 @@ def generate(
         UnsupportedError: The checkpoint does not generate.
     """
     model = generator(models, checkpoint)
-    check_attributes(values, model.attributes)
-    if not 1 <= count <= MOST_FACES:
-        raise ConfigError(f"{count} faces were asked for; give 1 to {MOST_FACES}.")
-    if not 0 <= variation <= MOST_VARIATION:
-        raise ConfigError(f"The variation lies in [0, {MOST_VARIATION:g}], not at {variation:g}.")
+    check_faces(values, model.attributes, count, variation)
     wanted = complete(values, model.attributes)
     row = torch.tensor([[wanted[name] for name in model.attributes]], device=models.device)
     noise = torch.stack([_noise(model.noise_size, seed + index) for index in range(count)])
     return model.generate(row.expand(count, -1), variation * noise.to(models.device))
+
+
+def check_faces(
+    values: Mapping[str, float], known: Iterable[str], count: int, variation: float
+) -> None:
+    """Check what faces are to be made of.
+
+    Args:
+        values: Probability by attribute.
+        known: Attributes of the checkpoint.
+        count: Faces.
+        variation: As for :func:`generate`.
+
+    Raises:
+        ConfigError: A name or a number makes no sense.
+    """
+    check_attributes(values, list(known))
+    if not 1 <= count <= MOST_FACES:
+        raise ConfigError(f"{count} faces were asked for; give 1 to {MOST_FACES}.")
+    if not 0 <= variation <= MOST_VARIATION:
+        raise ConfigError(f"The variation lies in [0, {MOST_VARIATION:g}], not at {variation:g}.")
 
 
 def complete(values: Mapping[str, float], attributes: Sequence[str]) -> dict[str, float]:

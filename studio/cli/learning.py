@@ -1,0 +1,315 @@
+"""Verbs that train, measure, and make or check data."""
+
+import argparse
+import json
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from studio.cli.base import DONE, SKIPPED, Outcome, Verbs, add_verb, open_models, say, setting
+from studio.errors import ConfigError
+
+_REQUEST_OPTIONS = (
+    *("method", "data", "tag", "parent", "steps", "batch_size", "size", "seed"),
+    *("save_every", "precision", "terms", "only"),
+)
+
+
+def add_train(verbs: Verbs) -> None:
+    """Add ``train``."""
+    parser = add_verb(verbs, "train", train, "Train a checkpoint, in the foreground.")
+    parser.add_argument("request", nargs="?", type=Path, help="a JSON file with all of the below")
+    parser.add_argument("--method")
+    parser.add_argument("--data", help="folder or zip of the data set")
+    parser.add_argument("--tag", help="the checkpoint will be called METHOD.TAG")
+    parser.add_argument("--parent", help="checkpoint to start from")
+    for name in ("steps", "batch-size", "size", "seed", "save-every"):
+        parser.add_argument(f"--{name}", type=int)
+    parser.add_argument("--precision", choices=("auto", "fp32", "bf16"))
+    parser.add_argument("--terms", help="under which terms the data may be used")
+    parser.add_argument("--only", metavar="CLASS=VALUE[,VALUE]", help="such as object=14")
+    parser.add_argument(
+        "--set", action="append", type=setting, default=[], metavar="FIELD=VALUE", dest="fields"
+    )
+    parser.add_argument("--output", type=Path, help="folder that gets the checkpoint")
+    parser.add_argument("--run", type=Path, dest="folder", help="run folder, to continue in")
+
+
+def add_evaluate(verbs: Verbs) -> None:
+    """Add ``evaluate``."""
+    parser = add_verb(verbs, "evaluate", evaluate, "Measure a checkpoint on held-out pictures.")
+    parser.add_argument("--model", required=True)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--part", choices=("validation", "test"), default="test")
+    parser.add_argument("--only", metavar="CLASS=VALUE[,VALUE]", help="such as object=14")
+    parser.add_argument("--instrument", default="attributes.celeba-64", help="who judges swaps")
+    parser.add_argument("--pairs", type=int, default=0, help="0 for all")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--samples", type=Path, help="folder for sheets of held-out pictures")
+    parser.add_argument("--write", action="store_true", help="put the numbers into the card")
+    parser.add_argument("--showcase", action="store_true", help="make samples.png instead")
+
+
+def add_data(verbs: Verbs) -> None:
+    """Add ``data render``, ``check`` and ``splits``."""
+    parser = verbs.add_parser("data", help="Make or check a data set.")
+    kinds = parser.add_subparsers(dest="kind", required=True, metavar="VERB")
+    render = add_verb(kinds, "render", render_data, "Render a data set whose factors are known.")
+    render.add_argument("scene", choices=tuple(_RENDERERS))
+    render.add_argument(
+        "--count",
+        type=int,
+        help="of heads; of random lights on the pole, by default a grid of 576; "
+        "of views of each object on the turntable, by default 72",
+    )
+    render.add_argument("--size", type=int, default=64)
+    render.add_argument("--seed", type=int, default=0)
+    render.add_argument("--output", type=Path, required=True)
+    render.add_argument(
+        "--choose",
+        action="append",
+        default=[],
+        type=_factor_values,
+        metavar="FACTOR=VALUE[,VALUE]",
+        help="draw a factor from these values only, such as expression=neutral,smile; "
+        "on the turntable only object=NAME[,NAME]",
+    )
+    check = add_verb(kinds, "check", check_data, "Check a data set before an hour is spent on it.")
+    check.add_argument("data", type=Path, metavar="SET")
+    splits = add_verb(kinds, "splits", split_data, "Write which file is in which partition.")
+    splits.add_argument("data", type=Path, metavar="SET")
+    splits.add_argument("--output", type=Path, required=True, help="a .csv file")
+
+
+def add_reproduce(verbs: Verbs) -> None:
+    """Add ``reproduce``."""
+    parser = add_verb(verbs, "reproduce", reproduce, "Make a paper's table or figure.")
+    parser.add_argument("table", nargs="?", help="without one, the tables are listed")
+    parser.add_argument("--output", type=Path, help="folder for the results")
+    parser.add_argument("--data", type=Path, help="the data set or photographs that it needs")
+    parser.add_argument("--only", metavar="CLASS=VALUE[,VALUE]", help="such as object=14")
+    parser.add_argument("--steps", type=int, help="of each training run")
+    parser.add_argument("--seeds", type=int, default=1, help="repetitions of each training run")
+    parser.add_argument("--size", type=int, default=64)
+
+
+def _factor_values(text: str) -> tuple[str, list[object]]:
+    """Read FACTOR=VALUE[,VALUE]; numbers and true/false are told from words."""
+    name, equals, values = text.partition("=")
+    if not (name and equals and values):
+        raise argparse.ArgumentTypeError(f"{text!r} is not FACTOR=VALUE[,VALUE]")
+    return name, [_factor_value(value) for value in values.split(",")]
+
+
+def _factor_value(text: str) -> object:
+    if text in {"true", "false"}:
+        return text == "true"
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def train(options: argparse.Namespace) -> Outcome:
+    """Train in the foreground; the run folder keeps what is needed to continue."""
+    from studio import paths
+    from studio.training.run import REQUEST, TrainRequest, run
+
+    request = TrainRequest.from_dict(_request_values(options))
+    folder = options.folder or paths.runs() / request.name
+    written = folder / REQUEST
+    if written.is_file():
+        values = json.loads(written.read_text(encoding="utf-8"))
+        if TrainRequest.from_dict(values) != request:
+            raise ConfigError(
+                f"The run folder {folder} belongs to another request; name another with --run."
+            )
+    every = max(1, request.steps // 20)
+
+    def report(step: int, terms: Any) -> None:
+        if step % every == 0:
+            numbers = ", ".join(f"{name} {value:.4g}" for name, value in terms.items())
+            say(f"Step {step} of {request.steps}: {numbers}")
+
+    checkpoint = run(request, folder, options.output, report)
+    if checkpoint is None:
+        text = f"Paused; the same command continues in {folder}."
+        return Outcome({"checkpoint": None, "run": str(folder)}, text)
+    return Outcome({"checkpoint": str(checkpoint), "run": str(folder)}, f"Wrote {checkpoint}.")
+
+
+def _request_values(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the request file's values with those of the command line on top."""
+    values: dict[str, Any] = {}
+    if options.request:
+        try:
+            values = json.loads(options.request.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            message = f"The request {options.request} cannot be read: {error}."
+            raise ConfigError(message) from error
+        if not isinstance(values, dict):
+            raise ConfigError(f"The request {options.request} is not a JSON object.")
+    given = {name: getattr(options, name) for name in _REQUEST_OPTIONS}
+    given = {name: value for name, value in given.items() if value is not None}
+    if options.device != "auto":
+        given["device"] = options.device
+    fields = {**values.get("fields", {}), **dict(options.fields)}
+    return {**values, **given, "fields": fields}
+
+
+def evaluate(options: argparse.Namespace) -> Outcome:
+    """Measure a checkpoint, and on request write the card, sheets or samples.png."""
+    from studio import evaluation
+    from studio.data.folder import open_set
+    from studio.evaluation import sheets
+    from studio.training.run import read_only
+
+    if options.write and options.part != "test":
+        raise ConfigError("--write needs --part test: a card has the numbers of the test part.")
+    models = open_models(options.device)
+    data = open_set(options.data)
+    if options.only:
+        data = data.where(*read_only(options.only))
+    if options.showcase:
+        file = sheets.write_showcase(models, options.model, data)
+        return Outcome({"samples": str(file)}, f"Wrote {file}.")
+    numbers = evaluation.evaluate(
+        models,
+        options.model,
+        data,
+        part=options.part,
+        instrument=options.instrument,
+        pairs=options.pairs,
+        seed=options.seed,
+    )
+    values: dict[str, Any] = {"model": options.model, "part": options.part, "metrics": numbers}
+    if options.samples:
+        files = sheets.write_samples(
+            models, options.model, data.part(options.part), options.samples
+        )
+        values["samples"] = [str(file) for file in files]
+    if options.write:
+        support = evaluation.measure_support(models, options.model, data)
+        evaluation.write_card(models.store, options.model, numbers, _repeatable(options), support)
+    lines = [f"{name:32} {value:.5g}" for name, value in numbers.items()]
+    return Outcome(values, "\n".join(lines))
+
+
+def _repeatable(options: argparse.Namespace) -> str:
+    """Return the command for the card: no person's folders, nothing that only shows results."""
+    command = ["latent-studio", "evaluate", "--model", options.model, "--data", options.data.name]
+    if options.only:
+        command += ["--only", options.only]
+    if options.pairs:
+        command += ["--pairs", str(options.pairs)]
+    if options.seed:
+        command += ["--seed", str(options.seed)]
+    if "--instrument" in options.arguments:
+        command += ["--instrument", options.instrument]
+    return shlex.join([*command, "--write"])
+
+
+def render_data(options: argparse.Namespace) -> Outcome:
+    """Render pictures into a folder with ``attributes.csv``."""
+    count = _RENDERERS[options.scene](options)
+    values = {"output": str(options.output), "count": count}
+    return Outcome(values, f"Wrote {count} pictures to {options.output}.")
+
+
+def _say_progress(done: int, count: int) -> None:
+    say(f"Rendered {done} of {count}.")
+
+
+def _render_heads(options: argparse.Namespace) -> int:
+    from studio.render.heads import write_set
+
+    if options.count is None:
+        raise ConfigError("Heads need --count, the number of pictures.")
+    write_set(
+        options.output,
+        options.count,
+        options.size,
+        options.seed,
+        choices=dict(options.choose),
+        progress=_say_progress,
+    )
+    count: int = options.count
+    return count
+
+
+def _render_pole(options: argparse.Namespace) -> int:
+    from studio.render.pole import write_set
+
+    if options.choose:
+        raise ConfigError("The pole has no --choose; --count N draws N random lights.")
+    return write_set(
+        options.output, options.size, options.seed, count=options.count, progress=_say_progress
+    )
+
+
+def _render_turntable(options: argparse.Namespace) -> int:
+    from studio.render.turntable import OBJECTS, VIEWS, write_set
+
+    chosen = dict(options.choose)
+    objects = [str(name) for name in chosen.pop("object", OBJECTS)]
+    if chosen:
+        raise ConfigError(f"The turntable has no {next(iter(chosen))!r} to choose, only object.")
+    return write_set(
+        options.output,
+        options.size,
+        options.seed,
+        objects=objects,
+        count=VIEWS if options.count is None else options.count,
+        progress=_say_progress,
+    )
+
+
+_RENDERERS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "heads": _render_heads,
+    "pole": _render_pole,
+    "turntable": _render_turntable,
+}
+
+
+def check_data(options: argparse.Namespace) -> Outcome:
+    """Report on a data set; pictures that cannot be used give status 1."""
+    from studio.data.inspect import inspect
+
+    report = inspect(options.data)
+    status = SKIPPED if report.unusable else DONE
+    return Outcome(report.to_dict(), report.text(), status=status)
+
+
+def split_data(options: argparse.Namespace) -> Outcome:
+    """Write ``file,partition`` rows, so that others can repeat the numbers."""
+    from studio.data.folder import open_set
+    from studio.data.inspect import write_splits
+
+    data = open_set(options.data)
+    counts = write_splits(data, options.output)
+    told = ", ".join(f"{count} {name}" for name, count in counts.items())
+    return Outcome({"output": str(options.output), **counts}, f"Wrote {options.output}: {told}.")
+
+
+def reproduce(options: argparse.Namespace) -> Outcome:
+    """Run one of the tables, or list them."""
+    from studio.reproduce import TABLES, ReproduceOptions
+
+    if options.table is None:
+        return Outcome({"tables": sorted(TABLES)}, "\n".join(sorted(TABLES)))
+    if options.table not in TABLES:
+        raise ConfigError(f"There is no table {options.table!r}; there are {', '.join(TABLES)}.")
+    if options.output is None:
+        raise ConfigError("reproduce needs --output, the folder for the results.")
+    settings = ReproduceOptions(
+        output=options.output,
+        data=options.data,
+        models=open_models(options.device),
+        steps=options.steps,
+        seeds=options.seeds,
+        size=options.size,
+        report=say,
+        only=options.only or "",
+    )
+    return Outcome(TABLES[options.table](settings), f"Wrote the results to {options.output}.")
