@@ -8,11 +8,11 @@ import torch
 from studio.checkpoints import Card, CheckpointStore, Loaded, ModelCache
 from studio.data.folder import DataSet
 from studio.errors import ConfigError, UnsupportedError
-from studio.evaluation import interpolation, swaps, truth
+from studio.evaluation import interpolation, sliders, swaps, truth
 from studio.evaluation.bench import Bench, held_out, reconstruction_numbers
 from studio.evaluation.instruments import instrument_numbers
 from studio.evaluation.support import support_map
-from studio.methods.base import Evaluator, LatentModel
+from studio.methods.base import AttributeModel, Evaluator, Generator, LatentModel
 
 PARTS = ("validation", "test")
 # The classifier that judges swaps, and the network whose features fidelity is measured in.
@@ -41,7 +41,8 @@ def evaluate(
         instrument: The classifier that judges swaps of photographs; swaps of rendered heads are
             compared with the truth, which can be rendered too.
         pairs: Of donors and receivers, 0 for all, or for 128 rendered ones; or of pictures to
-            interpolate between, 0 for 64.
+            interpolate between, 0 for 64; or photographs for each slider and faces for each
+            attribute, 0 for 60 and 100.
         seed: Of the pairing.
 
     Returns:
@@ -56,8 +57,12 @@ def evaluate(
     chosen = held_out(data, part)
     if isinstance(loaded.model, Evaluator):
         return instrument_numbers(loaded, chosen, models.device, seed)
+    if isinstance(loaded.model, Generator):
+        return _attribute_numbers(models, loaded, data, chosen, instrument, pairs, seed)
     if not isinstance(loaded.model, LatentModel):
-        raise UnsupportedError(f"{checkpoint} neither encodes nor measures; nothing is measured.")
+        raise UnsupportedError(
+            f"{checkpoint} neither encodes, generates nor measures; nothing is measured."
+        )
     bench = Bench(loaded.model, loaded.card.spec.size, models.device)
     attribute = swaps.attribute_of(loaded.model)
     with torch.inference_mode():
@@ -78,6 +83,33 @@ def evaluate(
             network = models.get(FEATURES)
             numbers |= _fidelity(bench, network, chosen, attribute, pairs, seed)
         return numbers
+
+
+def _attribute_numbers(
+    models: ModelCache,
+    loaded: Loaded,
+    data: DataSet,
+    chosen: DataSet,
+    instrument: str,
+    pairs: int,
+    seed: int,
+) -> dict[str, float]:
+    """Measure what makes faces from attributes, and its sliders where it has some."""
+    model = loaded.model
+    numbers: dict[str, float] = {}
+    judge = sliders.Judge.of(models.get(instrument), model.attributes, models.device)
+    with torch.inference_mode():
+        if isinstance(model, AttributeModel):
+            bench = Bench(model, loaded.card.spec.size, models.device)
+            numbers |= reconstruction_numbers(bench, chosen)
+            numbers |= swaps.verdict_numbers(bench, data.part("validation") or chosen, "")
+            size = loaded.card.spec.size
+            numbers |= sliders.slider_numbers(model, judge, chosen, size, count=pairs, seed=seed)
+        numbers |= sliders.generation_numbers(model, judge, chosen, count=pairs, seed=seed)
+        if FEATURES in models.store.names():
+            network = models.get(FEATURES)
+            numbers |= sliders.frechet_numbers(model, network, chosen, models.device, seed)
+    return numbers
 
 
 def _fidelity(

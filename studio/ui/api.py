@@ -24,7 +24,7 @@ LONG = "api"
 
 
 def build(context: Context) -> None:
-    """Register ``/swap``, ``/remove`` and ``/interpolate``."""
+    """Register ``/swap``, ``/remove``, ``/interpolate`` and what ``_build_attributes`` adds."""
 
     def swap(
         receiver: gr.FileData,
@@ -65,6 +65,53 @@ def build(context: Context) -> None:
     endpoint(swap, api_name="swap", concurrency_id=LONG, concurrency_limit=1)
     endpoint(remove, api_name="remove", concurrency_id=LONG, concurrency_limit=1)
     endpoint(interpolate, api_name="interpolate", concurrency_id=LONG, concurrency_limit=1)
+    _build_attributes(context)
+
+
+def _build_attributes(context: Context) -> None:
+    """Register ``/edit``, ``/measure``, ``/generate`` and ``/directions``."""
+
+    def edit(
+        picture: gr.FileData,
+        checkpoint: str,
+        values: dict[str, float],
+        held: list[str] | None = None,
+        moves: dict[str, float] | None = None,
+        aligned: bool = False,
+        output: str = "full",
+    ) -> gr.FileData:
+        """Move attributes of a face, by name in [0, 1]; returns a PNG with its recipe."""
+        return edited(picture, checkpoint, values, held, moves, aligned, output)
+
+    def measure(picture: gr.FileData, checkpoint: str, aligned: bool = False) -> dict[str, float]:
+        """Read a face's attributes, probabilities by name."""
+        return measured(picture, checkpoint, aligned)
+
+    def generate(
+        checkpoint: str,
+        values: dict[str, float],
+        count: int = 1,
+        seed: int = 0,
+        variation: float = 1.0,
+    ) -> list[gr.FileData]:
+        """Make faces from attributes; returns PNGs, each with the recipe that repeats it."""
+        return generated(checkpoint, values, count, seed, variation)
+
+    def directions(
+        checkpoint: str,
+        name: str,
+        shown: list[gr.FileData],
+        absent: list[gr.FileData],
+        aligned: bool = False,
+    ) -> dict[str, Any]:
+        """Make a slider from 8 or more pictures with and without something, or from a pair."""
+        return made(checkpoint, name, shown, absent, aligned)
+
+    edited, measured = guarded(context, on_edit), guarded(context, on_measure)
+    generated, made = guarded(context, on_generate), guarded(context, on_direction)
+    for function in (edit, measure, generate, directions):
+        name = function.__name__
+        endpoint(function, api_name=name, concurrency_id=LONG, concurrency_limit=1)
 
 
 def on_swap(
@@ -119,6 +166,74 @@ def on_interpolate(
     return [_file(target), {name: found.to_dict() for name, found in quality.items()}]
 
 
+def on_edit(
+    context: Context,
+    picture: Any,
+    checkpoint: str,
+    values: Any,
+    held: Any,
+    moves: Any,
+    aligned: bool,
+    output: str,
+) -> dict[str, Any]:
+    """Move attributes of an upload."""
+    wanted, steps = _mapping("values", values), _mapping("moves", moves)
+    kept = tuple(str(name) for name in _listed(held or []))
+    if not wanted and not steps:
+        raise ConfigError("Nothing was asked for: give values by attribute, or moves by slider.")
+    editing.check_edit(context.models, checkpoint, wanted, kept, steps)
+    step: dict[str, Any] = {"checkpoint": checkpoint, "kind": "edit"}
+    step |= {"values": wanted, "held": kept, "moves": steps}
+    return _replayed(context, {"receiver": _subject(context, picture, aligned)}, step, output)
+
+
+def on_measure(context: Context, picture: Any, checkpoint: str, aligned: bool) -> dict[str, float]:
+    """Read the attributes off an upload."""
+    editing.attribute_model(context.models, checkpoint)
+    one = _subject(context, picture, aligned)
+    face = editing.encode(context.models, checkpoint, one.photo.pixels, one.alignment)
+    return editing.measure(context.models, checkpoint, face)
+
+
+def on_generate(
+    context: Context, checkpoint: str, values: Any, count: int, seed: int, variation: float
+) -> list[dict[str, Any]]:
+    """Make faces, each as a file with its recipe."""
+    known = editing.generator(context.models, checkpoint).attributes
+    asked = _mapping("values", values)
+    editing.check_faces(asked, known, int(count), float(variation))
+    step: dict[str, Any] = {"checkpoint": checkpoint, "kind": "generate"}
+    step |= {"strength": float(variation), "values": editing.complete(asked, known)}
+    files = []
+    for number in range(int(count)):
+        recipe = editing.record(context.models, {}, [step], "model", int(seed) + number)
+        photo = editing.replay(context.models, recipe, {})
+        path = new_file(f"face-{int(seed) + number:06d}.png")
+        images.save_png(path, photo.pixels, text=photo.text)
+        files.append(_file(path))
+    return files
+
+
+def on_direction(
+    context: Context, checkpoint: str, name: str, shown: Any, absent: Any, aligned: bool
+) -> dict[str, Any]:
+    """Make a slider of one's own from uploads."""
+    groups = [_corners(context, checkpoint, _listed(files), aligned) for files in (shown, absent)]
+    return editing.make_direction(context.models, checkpoint, str(name), *groups).facts()
+
+
+def _mapping(name: str, given: Any) -> dict[str, float]:
+    """Check that numbers by name were given."""
+    if given is None:
+        return {}
+    if not isinstance(given, dict):
+        raise ConfigError(f"{name} are numbers by name, such as {{'Smiling': 1}}, not {given!r}.")
+    wrong = [key for key, value in given.items() if not isinstance(value, int | float)]
+    if wrong:
+        raise ConfigError(f"{name} has {given[wrong[0]]!r} for {wrong[0]}; give a number.")
+    return given
+
+
 def _listed(given: Any) -> list[Any]:
     """Take one thing for a list of one."""
     return given if isinstance(given, list) else [given]
@@ -160,6 +275,12 @@ def _result(
         raise CheckpointError(
             f"There is no checkpoint {step['checkpoint']!r} that can swap; there are {known}."
         )
+    return _replayed(context, subjects, step, output)
+
+
+def _replayed(
+    context: Context, subjects: dict[str, Subject], step: dict[str, Any], output: str
+) -> dict[str, Any]:
     recipe = editing.record(context.models, subjects, [step], output)
     made = editing.replay(context.models, recipe, subjects)
     path = new_file("result.png")

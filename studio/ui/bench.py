@@ -126,7 +126,8 @@ def ground(context: Context, draft: Draft, role: str) -> Ground:
     if role != RECEIVER or not draft.applied:
         return plain
     donors = tuple(draft.seats[name] for step in draft.applied for name in step.donors)
-    key = (plain.key, draft.applied, donors)
+    # Steps hold mappings, which have no hash.
+    key = (plain.key, repr(draft.applied), donors)
     return context.memory.get(
         key, lambda: Ground(_apply(context, draft, plain), alignment, key), _ground_bytes
     )
@@ -292,6 +293,30 @@ def result(
         exchanged = {DONOR: RECEIVER, RECEIVER: DONOR}
         subjects = {exchanged.get(role, role): subject for role, subject in subjects.items()}
         steps = [replace(step, donors=tuple(exchanged[role] for role in step.donors))]
+    return _made(context, subjects, steps, output, with_pictures=with_pictures)
+
+
+def finished(
+    context: Context,
+    seats: Mapping[str, Seat],
+    steps: Sequence[Step],
+    output: str,
+    *,
+    with_pictures: bool,
+) -> Photo:
+    """Carry steps out at full size on seated photographs; arguments as for :func:`result`."""
+    subjects = {role: _subject(seat) for role, seat in seats.items()}
+    return _made(context, subjects, steps, output, with_pictures=with_pictures)
+
+
+def _made(
+    context: Context,
+    subjects: Mapping[str, Subject],
+    steps: Sequence[Step],
+    output: str,
+    *,
+    with_pictures: bool,
+) -> Photo:
     plain = [{**vars(one)} for one in steps]
     for fields in plain:
         fields.pop("checkpoint_hash")

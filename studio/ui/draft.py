@@ -161,11 +161,15 @@ class Timeline(Generic[U]):
         """Go on with another draft; moves of one slider in a row are undone as one."""
         if draft == self.present:
             return self
-        dragged = draft.still == self.present.still
-        if dragged and self.past and self.past[-1].still == draft.still:
+        if self.continues(draft):
             return replace(self, present=draft, future=())
         past = (*self.past, self.present)[-MOST_DRAFTS:]
         return replace(self, present=draft, past=past, future=())
+
+    def continues(self, draft: U) -> bool:
+        """Say whether a draft goes on with the move that made the present one."""
+        dragged = draft.still == self.present.still
+        return dragged and bool(self.past) and self.past[-1].still == draft.still
 
     def undo(self) -> Self:
         """Go one draft back, if there is one."""

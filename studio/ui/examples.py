@@ -130,6 +130,17 @@ def picture_path(name: str) -> Path:
     return paths.ASSETS / "examples" / f"{name}.png"
 
 
+def face(context: Context, name: str, side: int = 112) -> Picture:
+    """Cut the face out of an example picture."""
+    one = seat(context, name)
+    return bench.face_crop(bench.ground(context, Draft(seats={RECEIVER: one}), RECEIVER), side)
+
+
+def title(name: str) -> str:
+    """Name an example picture for a person."""
+    return name.replace("mean_", "face with ").replace("_", " ").capitalize()
+
+
 def thumbnail(context: Context, example: Example, side: int = 112) -> Picture:
     """Return the receiver's left half beside the donor's right half."""
     halves = []

@@ -7,7 +7,7 @@ from studio import paths
 from studio.ui import api
 from studio.ui.context import Context
 from studio.ui.style import theme
-from studio.ui.tabs import interpolate, models, swap
+from studio.ui.tabs import attributes, interpolate, models, swap
 
 TITLE = "Latent Studio"
 # Uploads are photographs; each place checks its own limit too and says so in a sentence.
@@ -21,6 +21,8 @@ def build(context: Context) -> gr.Blocks:
         gr.HTML(f'<h1 class="ls-name">{TITLE}</h1>', apply_default_css=False)
         with gr.Tab("Swap", id="swap"):
             swap.build(context)
+        with gr.Tab("Attributes", id="attributes"):
+            attributes.build(context)
         with gr.Tab("Interpolate", id="interpolate"):
             interpolate.build(context)
         with gr.Tab("Models", id="models"):

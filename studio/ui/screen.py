@@ -4,6 +4,8 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any
 
+from torch import Tensor
+
 from studio import editing, images
 from studio.checkpoints import Card
 from studio.images import Picture
@@ -151,6 +153,22 @@ def stage(context: Context, draft: Draft, *, with_base: bool = True) -> dict[str
     made = _made(context, draft)
     if made is None:
         return _unedited_stage(context, draft)
+    serial = f"{draft.strength:.2f}"
+    return edited(context, made, caption(context, draft), serial, with_base=with_base)
+
+
+def edited(
+    context: Context, made: Edit, words: str, serial: str, *, with_base: bool
+) -> dict[str, Any]:
+    """Describe a stage with an edit on it.
+
+    Args:
+        context: The shared context.
+        made: The edit.
+        words: The caption.
+        serial: Tells this picture from others; the stage says which one it has painted.
+        with_base: As for :func:`stage`.
+    """
     place = made.ground
     changed = bench.patch(context, made)
     height, width = place.photo.pixels.shape[:2]
@@ -160,9 +178,9 @@ def stage(context: Context, draft: Draft, *, with_base: bool = True) -> dict[str
         "base": data_uri(place.photo.visible()) if with_base else "",
         "ratio": width / height,
         "face": _close_up(place),
-        "caption": caption(context, draft),
-        "model": _model_output(made),
-        "serial": f"{draft.strength:.2f}",
+        "caption": words,
+        "model": model_output(made.edited),
+        "serial": serial,
     }
     if changed.pixels.size:
         value["patch"] = {
@@ -196,14 +214,19 @@ def _unedited_stage(context: Context, draft: Draft) -> dict[str, Any]:
     if role is None:
         return {"caption": sentence}
     place = bench.ground(context, draft, role)
+    return unedited(place, sentence, f"{draft.strength:.2f}")
+
+
+def unedited(place: Ground, words: str, serial: str) -> dict[str, Any]:
+    """Describe a stage with a photograph as it is; arguments as for :func:`edited`."""
     height, width = place.photo.pixels.shape[:2]
     return {
         "key": _ground_key(place),
         "base": data_uri(place.photo.visible()),
         "ratio": width / height,
         "face": _close_up(place),
-        "caption": sentence,
-        "serial": f"{draft.strength:.2f}",
+        "caption": words,
+        "serial": serial,
     }
 
 
@@ -243,8 +266,9 @@ def _close_up(place: Ground) -> dict[str, float]:
     }
 
 
-def _model_output(made: Edit) -> dict[str, str]:
-    picture: Picture = images.to_pictures(made.edited.cpu())[0]
+def model_output(made: Tensor) -> dict[str, str]:
+    """Describe a (1, 3, S, S) picture as the model draws it."""
+    picture: Picture = images.to_pictures(made.cpu())[0]
     size = picture.shape[0]
     return {
         "src": sharp_uri(picture),

@@ -69,14 +69,16 @@ def blocks(context):
 
 @pytest.fixture(scope="session")
 def page_home(tmp_path_factory):
-    """Return a home with three tiny checkpoints, for pages that run as processes."""
+    """Return a home with four tiny checkpoints, for pages that run as processes."""
     home = tmp_path_factory.mktemp("page") / "home"
     faces, things = DataSpec(32, "celeba", ("Eyeglasses",)), DataSpec(32, "none")
+    labelled = DataSpec(32, "celeba", ("Eyeglasses", "Smiling"))
     for seed, (method, tag, spec) in enumerate(
         (
             ("genegan", "heads-eyeglasses-64", faces),
             ("genegan", "other", faces),
             ("aeai", "pole-32", things),
+            ("attribute-mapping", "faces-32", labelled),
         )
     ):
         torch.manual_seed(seed)

@@ -222,3 +222,41 @@ def test_phone_shows_sources_stage_controls_in_one_column(visit, scheme):
         assert visitor.evaluate("document.documentElement.scrollWidth") <= 390
     visitor.get_by_role("tab", name="Swap").click()
     assert visitor.locator(PAINTED).is_visible()
+
+
+def open_sliders(visitor):
+    visitor.get_by_role("tab", name="Attributes").click()
+    visitor.wait_for_selector("#face-sliders .ls-slider")
+    visitor.wait_for_selector('#face-stage .ls-stage[data-painted="begun"]')
+    return visitor.locator('#face-sliders .ls-slider[data-name="Eyeglasses"]')
+
+
+def test_sliders_of_a_face_are_dragged_typed_searched_and_put_back(visit):
+    visitor = visit()
+    slider = open_sliders(visitor)
+    number = slider.locator(".ls-number")
+    begun = number.input_value()
+    number.fill("90")
+    number.press("Enter")
+    visitor.wait_for_selector('#face-stage .ls-stage[data-painted="Eyeglasses 0.900"]')
+    slider.locator(".ls-range").press("ArrowRight")
+    visitor.wait_for_selector('#face-stage .ls-stage[data-painted="Eyeglasses 0.910"]')
+    assert number.input_value() == "91"
+    slider.get_by_role("button", name="Put Eyeglasses back").click()
+    visitor.wait_for_selector('#face-stage .ls-stage[data-painted="begun"]')
+    assert number.input_value() == begun
+    visitor.locator("#face-sliders .ls-search").fill("smil")
+    assert not slider.is_visible()
+    assert visitor.locator('#face-sliders .ls-slider[data-name="Smiling"]').is_visible()
+
+
+def test_a_face_is_composed_and_its_seed_saved(visit, tmp_path):
+    visitor = visit(accept_downloads=True)
+    open_sliders(visitor)
+    visitor.get_by_text("From attributes alone").click()
+    visitor.wait_for_selector("#face-strip .ls-choices button:nth-child(9)")
+    visitor.locator("#face-strip .ls-choices button").nth(3).click()
+    visitor.locator("#face-stage .ls-caption", has_text="Seed 3").wait_for()
+    with visitor.expect_download() as started:
+        visitor.locator("#face-save").click()
+    assert started.value.suggested_filename == "face-000003.png"

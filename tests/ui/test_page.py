@@ -16,7 +16,9 @@ def test_only_what_is_meant_for_it_can_be_called_from_outside(blocks):
         for function in blocks.fns.values()
         if function.api_visibility != "private"
     }
-    assert public == {"swap", "remove", "interpolate"}
+    assert public == {
+        *("swap", "remove", "interpolate", "edit", "measure", "generate", "directions"),
+    }
 
 
 def test_no_font_is_fetched():
@@ -79,6 +81,47 @@ def test_api_interpolates_uploads(call, heads_pictures):
     ):
         kind, _ = call.send("interpolate", pictures, names[:1], layout, *style[1:])
         assert kind == "error"
+
+
+@pytest.mark.slow
+def test_api_measures_edits_and_makes_faces(call, heads_pictures):
+    name = "attribute-mapping.faces-32"
+    face = call.upload(heads_pictures[0])
+    kind, (found,) = call.send("measure", face, name, True)
+    assert kind == "complete"
+    assert set(found) == {"Eyeglasses", "Smiling"}
+    kind, answer = call.send("edit", face, name, found, [], {}, True, "full")
+    assert np.array_equal(call.fetch(answer).pixels, heads_pictures[0])
+    kind, answer = call.send("edit", face, name, {"Smiling": 1}, ["Eyeglasses"], {}, True, "full")
+    edited = call.fetch(answer)
+    assert not np.array_equal(edited.pixels, heads_pictures[0])
+    assert Recipe.from_photo(edited).steps[0].held == ("Eyeglasses",)
+    kind, (files,) = call.send("generate", name, {"Smiling": 1}, 2, 5, 1.0)
+    assert kind == "complete"
+    assert [Recipe.from_photo(call.fetch([file])).seed for file in files] == [5, 6]
+    for data in (
+        ("edit", face, name, {}, [], {}, True, "full"),
+        ("edit", face, name, {"Beard": 1}, [], {}, True, "full"),
+        ("edit", face, name, "Smiling", [], {}, True, "full"),
+        ("edit", "/etc/passwd", name, {"Smiling": 1}, [], {}, True, "full"),
+        ("measure", face, "genegan.other", True),
+        ("generate", name, {"Smiling": 1}, 1000, 0, 1.0),
+    ):
+        assert call.send(*data)[0] == "error"
+
+
+@pytest.mark.slow
+def test_api_makes_a_slider_of_a_pair(call, heads_pictures):
+    one, other = (call.upload(picture) for picture in heads_pictures[:2])
+    name = "attribute-mapping.faces-32"
+    kind, (facts,) = call.send("directions", name, "Round glasses", [other], [one], True)
+    assert kind == "complete"
+    assert (facts["name"], facts["examples"]) == ("Round glasses", [1, 1])
+    again, _ = call.send("directions", name, "Round glasses", [other], [one], True)
+    assert again == "error"
+    moves = {"Round glasses": 2.0}
+    kind, answer = call.send("edit", one, name, {}, [], moves, True, "model")
+    assert call.fetch(answer).pixels.shape == (32, 32, 3)
 
 
 @pytest.mark.slow
