@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from studio import methods, paths
 from studio.data.batch import DataSpec
 from studio.errors import CheckpointError, ConfigError
+from studio.latents import Latents
 from studio.methods.base import Config, Method, Operation
 from studio.nn.folding import fold_batch_norm
 
@@ -27,6 +28,8 @@ CARD = "card.json"
 MODEL = "model.safetensors"
 CRITICS = "critics.safetensors"
 SAMPLES = "samples.png"
+# Latents of pictures of the model's own, for people who have none of the kind that it knows.
+CODES = "codes.safetensors"
 NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-_")
 
 
@@ -201,6 +204,25 @@ class CheckpointStore:
         folder = self.folder(name)
         card = Card.read(folder)
         return read_tensors(folder, CRITICS, card) if CRITICS in card.hashes else {}
+
+    def codes(self, name: str) -> Latents | None:
+        """Read the latents of a checkpoint's own sample pictures; None where it has none.
+
+        Raises:
+            CheckpointError: The file is damaged.
+        """
+        folder = self.folder(name)
+        card = Card.read(folder)
+        return Latents(read_tensors(folder, CODES, card)) if CODES in card.hashes else None
+
+    def write_codes(self, name: str, codes: Latents) -> None:
+        """Put latents of sample pictures into a checkpoint's folder, in half precision."""
+        folder = self.folder(name)
+        card = Card.read(folder)
+        halved = codes.map(Tensor.half)
+        save_file(compact(halved.parts), folder / CODES)
+        hashes = {**card.hashes, CODES: sha256(folder / CODES)}
+        Card(**{**asdict(card), "hashes": hashes}).write(folder)
 
     @staticmethod
     def save(

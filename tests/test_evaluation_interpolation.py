@@ -15,7 +15,7 @@ from studio.evaluation.bench import Bench
 from studio.evaluation.interpolation import CrossFade, Judge
 from studio.latents import Latents
 from studio.methods.base import Evaluator, LatentModel
-from studio.render import sets
+from studio.render import sets, turntable
 
 CPU = torch.device("cpu")
 SIZE = 32
@@ -164,3 +164,43 @@ def test_the_scorer_is_measured_by_what_it_tells_apart(turning):
     # Most of these pictures is empty, and so are many patches.
     assert numbers["pasted_auc"] > 0.6
     assert torch.equal(random, torch.get_rng_state())
+
+
+@pytest.fixture
+def strangers(tmp_path):
+    """Return a SET of somebody else's object on a turntable: 24 views, every sixth held out."""
+    folder = tmp_path / "coil"
+    folder.mkdir()
+    pictures = images.to_pictures(
+        turntable.render([turntable.View("mug", 15.0 * number) for number in range(24)], 32)
+    )
+    lines = ["file,partition,alignment,object,factor_angle"]
+    for number, picture in enumerate(pictures):
+        images.save_png(folder / f"{number:02d}.png", picture)
+        part = 2 if number % 6 == 0 else 0
+        lines.append(f"{number:02d}.png,{part},none,14,{15 * number}")
+    (folder / "attributes.csv").write_text("\n".join(lines) + "\n")
+    return open_set(folder)
+
+
+def test_a_checkpoint_carries_means_of_neighbouring_training_views(
+    models, make_checkpoint, strangers
+):
+    name = make_checkpoint("aeai", data={"size": 32, "alignment": "none", "attributes": []})
+    assert models.store.codes(name) is None
+    assert sheets.write_views(models, name, strangers) == 12
+    codes = models.store.codes(name)
+    bench = Bench(models.get(name).model, 32, torch.device("cpu"))
+    own = bench.encode(np.array(strangers.pictures(32))).parts["z"]
+    # The view at 0 degrees is held out: only its two neighbours are averaged.
+    expected = (own[23] + own[1]) / 2
+    torch.testing.assert_close(codes.parts["z"][0], expected, rtol=2e-2, atol=2e-2)
+    middle = own[1:4].mean(0)
+    torch.testing.assert_close(codes.parts["z"][1], middle, rtol=2e-2, atol=2e-2)
+
+
+def test_our_own_renders_need_no_carried_views(models, make_checkpoint, tmp_path):
+    name = make_checkpoint("aeai", data={"size": 32, "alignment": "none", "attributes": []})
+    turntable.write_set(tmp_path / "toys", 32, objects=["mug"], count=12)
+    assert sheets.write_views(models, name, open_set(tmp_path / "toys")) == 0
+    assert models.store.codes(name) is None

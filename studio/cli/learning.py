@@ -48,7 +48,9 @@ def add_evaluate(verbs: Verbs) -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--samples", type=Path, help="folder for sheets of held-out pictures")
     parser.add_argument("--write", action="store_true", help="put the numbers into the card")
-    parser.add_argument("--showcase", action="store_true", help="make samples.png instead")
+    parser.add_argument(
+        "--showcase", action="store_true", help="make samples.png instead, or sample latents"
+    )
 
 
 def add_data(verbs: Verbs) -> None:
@@ -172,6 +174,9 @@ def evaluate(options: argparse.Namespace) -> Outcome:
     if options.only:
         data = data.where(*read_only(options.only))
     if options.showcase:
+        if views := sheets.write_views(models, options.model, data):
+            text = f"The checkpoint carries the latents of {views} sample pictures now."
+            return Outcome({"views": views}, text)
         file = sheets.write_showcase(models, options.model, data)
         return Outcome({"samples": str(file)}, f"Wrote {file}.")
     numbers = evaluation.evaluate(

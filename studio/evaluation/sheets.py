@@ -17,7 +17,8 @@ from torch import Tensor
 
 from studio import editing, images, latents
 from studio.checkpoints import SAMPLES, ModelCache
-from studio.data.folder import DataSet
+from studio.data.folder import PARTITIONS, DataSet
+from studio.data.turns import find_turns
 from studio.errors import DataError, UnsupportedError
 from studio.evaluation import interpolation, swaps, truth
 from studio.evaluation.bench import BATCH, Bench, held_out
@@ -32,6 +33,9 @@ STRENGTHS = (0.5, 1.0, 1.5)
 STRIP = 9
 # A mean of fewer faces could still resemble one of them.
 FEWEST_MEANT = 100
+# Sample pictures of a turning object, and views to either side that each is the mean of.
+VIEWS = 12
+_NEIGHBOURS = 1
 _DONORS, _RECEIVERS, _STRIPS = 4, 6, 6
 _ENLARGED = 96
 _GROUPS = ("Male", "Young")
@@ -168,6 +172,34 @@ def _shown_ends(models: ModelCache, bench: Bench, data: DataSet) -> tuple[Pictur
     means = _mean_faces(bench, held_out(data, "train"))
     faces = images.to_pictures(torch.cat([*means, _astronaut(models, bench.size)]))
     return faces, np.roll(faces, 1, axis=0)
+
+
+@torch.inference_mode()
+def write_views(models: ModelCache, checkpoint: str, data: DataSet) -> int:
+    """Give a checkpoint sample pictures of its own, where nobody else can have some.
+
+    Whoever has none of a bought or research-only set would have nothing to interpolate between. So
+    the checkpoint carries latents, each the mean of neighbouring training views of one object, from
+    which the page decodes pictures; no picture of the set is kept.
+
+    Returns:
+        The number of views; 0 where the pictures are our own renders or faces, or do not turn.
+    """
+    bench = _bench(models, checkpoint)
+    turns = find_turns(data)
+    if turns is None or _is_turned(data) or len(turns.rows) != 1:
+        return 0
+    trained = data.partition[turns.rows[0]] == PARTITIONS["train"]
+    pictures, means = data.pictures(bench.size), []
+    places = len(trained)
+    for middle in range(0, places, max(1, places // VIEWS)):
+        near = np.arange(middle - _NEIGHBOURS, middle + _NEIGHBOURS + 1) % places
+        rows = turns.rows[0][near][trained[near]]
+        if len(rows) > 1:
+            means.append(_mean(bench, pictures, rows))
+    if means:
+        models.store.write_codes(checkpoint, latents.cat(means))
+    return len(means)
 
 
 def _is_turned(data: DataSet) -> bool:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from studio import editing, images, latents
@@ -277,3 +278,24 @@ def test_equal_numbers_have_no_best():
     assert screen._best(ends, [[0.3], [0.2]], 0) == 0.2
     assert math.isnan(screen._best(ends, [[0.2], [0.2]], 0))
     assert math.isnan(screen._best(ends, [[0.2], [math.nan]], 0))
+
+
+def test_a_checkpoint_of_somebody_elses_objects_brings_samples_of_its_own(context, make_checkpoint):
+    name = make_checkpoint(
+        "aeai", tag="coil14-64", seed=5, data=SPEC, data_set="coil100 (object=14), 58 pictures"
+    )
+    kind = samples.kind_of(context.store.card(name))
+    assert samples.names(context, kind) == []
+    assert screen.sample_row(context, Walk(checkpoint=name, rows=(name,)))["items"] == []
+    z = np.random.default_rng(0).normal(size=(12, 6)).astype(np.float32)
+    context.store.write_codes(name, latents.Latents({"z": torch.from_numpy(z)}))
+    row = screen.sample_row(context, Walk(checkpoint=name, rows=(name,)))
+    assert len(row["items"]) == 12
+    opened = example(context, "Coil100 14, grid").present
+    assert (opened.checkpoint, list(opened.seats)) == (name, list("abcd"))
+    model = context.models.get(name).model
+    (expected,) = images.to_pictures(
+        model.decode(latents.Latents({"z": torch.from_numpy(z[:1]).half().float()}))
+    )
+    shown = images.read_photo(Path(opened.seats["a"].path)).pixels
+    assert np.abs(shown.astype(int) - expected).max() <= 1

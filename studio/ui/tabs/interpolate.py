@@ -256,7 +256,7 @@ def on_sample(context: Context, event: Event, history: Walks) -> Walks:
     walk = history.present
     card = context.store.card(walk.checkpoint)
     kind = samples.kind_of(card)
-    name = samples.names(kind)[int(event["index"])]
+    name = samples.names(context, kind)[int(event["index"])]
     return history.then(walk.seat(walk.turn, samples.seat(context, kind, name, card.spec.size)))
 
 

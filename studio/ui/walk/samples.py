@@ -3,13 +3,19 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
+import numpy as np
+import torch
 from torch import Tensor
 
 from studio import images, paths
 from studio.checkpoints import Card
+from studio.errors import CheckpointError
 from studio.faces.align import Alignment
+from studio.images import Picture
 from studio.interpolation import MOST_MODELS
+from studio.latents import Latents
 from studio.methods.base import Operation
 from studio.render import pole, turntable
 from studio.ui import examples
@@ -70,13 +76,24 @@ def rivals(context: Context, checkpoint: str) -> list[Card]:
     return [card for card in interpolators(context) if kind_of(card) == kind]
 
 
-def names(kind: str) -> list[str]:
-    """List the samples of a kind."""
+def names(context: Context, kind: str) -> list[str]:
+    """List the samples of a kind: rendered, or decoded from what a checkpoint carries."""
     if kind == FACES:
         return [*_HEADS, examples.ASTRONAUT, "mean_glasses", "mean_bangs"]
     if kind == POLE:
         return [f"{angle:03d}-{altitude}" for altitude in _ALTITUDES for angle in _ANGLES[::2]]
-    return [f"{angle:03d}" for angle in _ANGLES] if kind in turntable.OBJECTS else []
+    if kind in turntable.OBJECTS:
+        return [f"{angle:03d}" for angle in _ANGLES]
+    carrier = _carrier(context, kind)
+    return [f"view-{number:02d}" for number in range(len(carrier[1]))] if carrier else []
+
+
+def _carrier(context: Context, kind: str) -> tuple[str, Latents] | None:
+    """Find a checkpoint of a kind that carries the latents of samples, and these."""
+    for card in interpolators(context):
+        if kind_of(card) == kind and (codes := context.store.codes(card.name)) is not None:
+            return card.name, codes
+    return None
 
 
 def seat(context: Context, kind: str, name: str, size: int) -> Seat:
@@ -85,40 +102,56 @@ def seat(context: Context, kind: str, name: str, size: int) -> Seat:
     Args:
         context: The shared context.
         kind: Of the pictures.
-        name: One of ``names(kind)``.
+        name: One of ``names(context, kind)``.
         size: Pixels of a rendered sample's side.
     """
     if kind == FACES:
         return examples.seat(context, name)
-    path = paths.cache() / "samples" / f"{kind}-{size}" / f"{name}.png"
-    if not path.is_file():
-        _render(kind, size)
-    return Seat(
-        str(path), f"{kind}-{name}", size, size, Alignment.whole(size, size), detected=False
-    )
+    words = "-".join(re.findall("[a-z0-9]+", kind.lower()))
+    folder = paths.cache() / "samples" / f"{words}-{size}"
+    if not (folder / f"{name}.png").is_file():
+        _render(context, kind, size, folder)
+    path, whole = str(folder / f"{name}.png"), Alignment.whole(size, size)
+    return Seat(path, f"{words}-{name}", size, size, whole, detected=False)
 
 
-def _render(kind: str, size: int) -> None:
+def _render(context: Context, kind: str, size: int, folder: Path) -> None:
     """Render all samples of a kind into the cache, each by its name."""
-    folder = paths.cache() / "samples" / f"{kind}-{size}"
     folder.mkdir(parents=True, exist_ok=True)
-    pictures = images.to_pictures(_RENDERERS.get(kind, _render_toy)(kind, size))
-    for name, picture in zip(names(kind), pictures, strict=True):
+    every = names(context, kind)
+    if kind in (POLE, *turntable.OBJECTS):
+        pictures = images.to_pictures(_RENDERERS.get(kind, _render_toy)(kind, every, size))
+    else:
+        pictures = _decode(context, kind, size)
+    for name, picture in zip(every, pictures, strict=True):
         part = folder / f".{name}.part"
         images.save_png(part, picture)
         part.replace(folder / f"{name}.png")
 
 
-def _render_pole(kind: str, size: int) -> Tensor:
-    lights = [map(float, name.split("-")) for name in names(kind)]
+@torch.inference_mode()
+def _decode(context: Context, kind: str, size: int) -> Picture:
+    """Decode the samples that a checkpoint carries, in the asked-for size."""
+    carrier = _carrier(context, kind)
+    if carrier is None:
+        raise CheckpointError(f"There are no samples of {kind}; upload pictures instead.")
+    checkpoint, codes = carrier
+    model = context.models.get(checkpoint).model
+    made = images.to_pictures(model.decode(codes.to(context.models.device)).cpu())
+    return np.stack([images.resize(one, size) for one in made])
+
+
+def _render_pole(kind: str, every: list[str], size: int) -> Tensor:
+    del kind
+    lights = [map(float, name.split("-")) for name in every]
     return pole.render([pole.Pole(*light) for light in lights], size)
 
 
-def _render_toy(kind: str, size: int) -> Tensor:
-    return turntable.render([turntable.View(kind, float(name)) for name in names(kind)], size)
+def _render_toy(kind: str, every: list[str], size: int) -> Tensor:
+    return turntable.render([turntable.View(kind, float(name)) for name in every], size)
 
 
-_RENDERERS: Mapping[str, Callable[[str, int], Tensor]] = {POLE: _render_pole}
+_RENDERERS: Mapping[str, Callable[[str, list[str], int], Tensor]] = {POLE: _render_pole}
 # Corners of a grid; a strip takes the first two.
 _CHOSEN: Mapping[str, tuple[str, ...]] = {
     POLE: ("000-45", "120-45", "000-75", "120-75"),
@@ -130,10 +163,12 @@ def available(context: Context) -> list[Example]:
     """List the examples for which there are checkpoints: a grid and a strip of every kind."""
     found = []
     for kind, checkpoints in _by_kind(context).items():
-        if not names(kind):
+        every = names(context, kind)
+        if len(every) < 4:
             continue
-        four = _CHOSEN.get(kind, ("000", "060", "180", "240"))
-        title = kind.capitalize()
+        spread = tuple(every[place * len(every) // 12] for place in (0, 2, 6, 8))
+        four = _CHOSEN.get(kind, spread)
+        title = re.sub(r" \(\w+=(.*)\)", r" \1", kind).capitalize()
         found.append(Example(f"{title}, grid", kind, four, checkpoints[:1], "grid"))
         found.append(Example(f"{title}, strip", kind, four[:2], checkpoints[:MOST_MODELS], "strip"))
     # People come with photographs of faces.

@@ -128,7 +128,7 @@ def sample_row(context: Context, walk: Walk) -> dict[str, Any]:
     card = context.store.card(walk.checkpoint)
     kind = samples.kind_of(card)
     items = []
-    for name in samples.names(kind):
+    for name in samples.names(context, kind):
         seat = samples.seat(context, kind, name, card.spec.size)
         place = bench.ground(context, Walk(seats={"a": seat}), "a")
         items.append({"src": data_uri(photos.face_crop(place, 72)), "label": seat.name})
