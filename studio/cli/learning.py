@@ -12,7 +12,7 @@ from studio.errors import ConfigError
 
 _REQUEST_OPTIONS = (
     *("method", "data", "tag", "parent", "steps", "batch_size", "size", "seed"),
-    *("save_every", "precision", "terms", "only"),
+    *("save_every", "precision", "terms", "only", "also"),
 )
 
 
@@ -29,6 +29,9 @@ def add_train(verbs: Verbs) -> None:
     parser.add_argument("--precision", choices=("auto", "fp32", "bf16"))
     parser.add_argument("--terms", help="under which terms the data may be used")
     parser.add_argument("--only", metavar="CLASS=VALUE[,VALUE]", help="such as object=14")
+    parser.add_argument(
+        "--also", metavar="SET", help="another set whose training pictures are added"
+    )
     parser.add_argument(
         "--set", action="append", type=setting, default=[], metavar="FIELD=VALUE", dest="fields"
     )

@@ -43,6 +43,37 @@ class Source(Protocol):
         ...
 
 
+class Labelled(Protocol):
+    """Labelled pictures as training reads them."""
+
+    @property
+    def name(self) -> str:
+        """Shown to people."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def attribute(self, name: str) -> NDArray[np.int8]:
+        """Return an attribute's (N,) column in {0, 1}, -1 where unknown."""
+        ...
+
+    def attribute_matrix(self, names: Sequence[str]) -> NDArray[np.int8]:
+        """Return (N, len(names)) attributes."""
+        ...
+
+    def identity(self) -> NDArray[np.int64]:
+        """Return (N,) identity numbers, -1 where unknown."""
+        ...
+
+    def eyes(self) -> NDArray[np.float32]:
+        """Return (N, 2, 2) eye positions as fractions of the picture."""
+        ...
+
+    def pictures(self, size: int) -> NDArray[np.uint8]:
+        """Return (N, size, size, 3) pictures."""
+        ...
+
+
 def attempted(read: Callable[[str], bytes], name: str) -> bytes | DataError:
     """Return a file's bytes, or why it cannot be read."""
     try:

@@ -7,14 +7,14 @@ import torch
 from numpy.typing import NDArray
 
 from studio.data.batch import Batch
-from studio.data.folder import DataSet
+from studio.data.folder import Labelled
 from studio.errors import DataError
 
 Indices = NDArray[np.intp]
-Sampling = Callable[["DataSet", str, int, int], Callable[[int], Indices]]
+Sampling = Callable[[Labelled, str, int, int], Callable[[int], Indices]]
 
 
-def uniform(data: DataSet, attribute: str, batch_size: int, seed: int) -> Callable[[int], Indices]:
+def uniform(data: Labelled, attribute: str, batch_size: int, seed: int) -> Callable[[int], Indices]:
     """Draw every picture once per epoch.
 
     Args:
@@ -30,7 +30,9 @@ def uniform(data: DataSet, attribute: str, batch_size: int, seed: int) -> Callab
     return _stream(np.arange(len(data)), batch_size, seed)
 
 
-def contrast(data: DataSet, attribute: str, batch_size: int, seed: int) -> Callable[[int], Indices]:
+def contrast(
+    data: Labelled, attribute: str, batch_size: int, seed: int
+) -> Callable[[int], Indices]:
     """Draw unpaired halves: the first has the attribute, the second lacks it.
 
     Args:
@@ -94,7 +96,7 @@ class Batches(Iterator[Batch]):
 
     def __init__(
         self,
-        data: DataSet,
+        data: Labelled,
         size: int,
         attributes: tuple[str, ...],
         rows: Callable[[int], Indices],

@@ -19,7 +19,8 @@ from studio import methods, paths
 from studio.checkpoints import Card, CheckpointStore, check_name, compact, load_strict
 from studio.data import loading
 from studio.data.batch import DataSpec
-from studio.data.folder import DataSet, open_set
+from studio.data.folder import DataSet, Labelled, open_set
+from studio.data.joined import JoinedSet
 from studio.errors import ConfigError, TrainingError
 from studio.methods.base import FitStage, GradientStage, Method, Objective, Stage
 from studio.methods.evaluators import AttributeClassifier
@@ -60,6 +61,8 @@ class TrainRequest:
         terms: Under which terms the data may be used; the card repeats it.
         only: Classes of the data set to learn from, such as ``object=14`` or ``object=14,25``;
             everything where empty.
+        also: Folder or zip of another set whose training pictures are added, such as one that
+            ``augment`` made; nothing is held out of it.
     """
 
     method: str
@@ -76,6 +79,7 @@ class TrainRequest:
     save_every: int = 250
     terms: str = ""
     only: str = ""
+    also: str = ""
 
     @property
     def name(self) -> str:
@@ -207,7 +211,10 @@ class _Session:
         self.data: DataSet = open_set(Path(request.data))
         if request.only:
             self.data = self.data.where(*read_only(request.only))
-        self.train_part = self.data.part("train")
+        self.train_part: Labelled = self.data.part("train")
+        if request.also:
+            added = open_set(Path(request.also)).part("train")
+            self.train_part = JoinedSet((self.data.part("train"), added))
         self.spec = DataSpec(request.size, self.data.alignment, tuple(self.data.attributes))
         torch.manual_seed(request.seed)
         stages = self.method.stages(self.config, self.spec)
@@ -403,6 +410,7 @@ class _Session:
         """Write the finished checkpoint; critics in half precision, they only start training."""
         request = self.request
         source = f"{self.data.name} ({request.only})" if request.only else self.data.name
+        source += f" with {Path(request.also).name}" if request.also else ""
         card = Card(
             name=request.name,
             method=request.method,

@@ -369,3 +369,11 @@ def test_a_stage_without_steps_is_refused(staged, tmp_path):
     nothing = {**STAGED, "autoencoder_share": 0.0, "classifier_share": 0.0, "mapping_share": 0.0}
     with pytest.raises(ConfigError, match="nothing would be trained"):
         run(replace(staged, fields=nothing), tmp_path / "other")
+
+
+def test_another_sets_training_pictures_can_be_added(request_, tmp_path, heads_folder, heads_set):
+    made = run(replace(request_, also=str(heads_folder)), tmp_path / "run")
+    card = CheckpointStore(made.parent).card("genegan.test")
+    count = 2 * len(heads_set.part("train"))
+    assert card.data_set == f"heads with heads, {count} training pictures"
+    assert json.loads((tmp_path / "run" / REQUEST).read_text())["also"] == str(heads_folder)
