@@ -76,7 +76,8 @@ class AttributeMappingConfig(Config):
         critic_width: Channels of D_conv's first layer.
         critic_units: Of each hidden layer of D_fc.
         gamma: γ, the ratio of the energies of x̂ and x in equilibrium.
-        k_rate: λ_k (Eq. 6).
+        k_rate: λ_k (Eq. 6); 0 leaves the adversary out, which a long beginning of the first stage
+            can do without.
         image_adversarial_weight: λ_1 (Eq. 17).
         image_weight: λ_2.
         latent_weight: λ_3.
@@ -288,15 +289,18 @@ class EquilibriumObjective(Objective):
         """Move the adversary, then the autoencoder, then k."""
         images = next(batches).images
         made = self.model.decoder(self.model.encoder(images))
+        reconstruction = F.l1_loss(made, images)
+        terms = {"reconstruction": reconstruction.detach()}
+        if self.config.k_rate == 0:
+            yield Update("autoencoder", reconstruction, terms)
+            return
         real, fake = self.energy(images), self.energy(made.detach())
         balance = (self.config.gamma * real - fake).detach()
         # Berthelot et al. 2017, section 3.4: falls when training goes well.
         convergence = real.detach() + balance.abs()
-        terms = {"k": self.k.clone(), "convergence": convergence, "energy": real.detach()}
-        yield Update("adversary", real - self.k * fake, terms)
-        reconstruction = F.l1_loss(made, images)
-        loss = reconstruction + self.k * self.energy(made)
-        yield Update("autoencoder", loss, {"reconstruction": reconstruction.detach()})
+        game = {"k": self.k.clone(), "convergence": convergence, "energy": real.detach()}
+        yield Update("adversary", real - self.k * fake, game)
+        yield Update("autoencoder", reconstruction + self.k * self.energy(made), terms)
         self.k.add_(self.config.k_rate * balance).clamp_(0, 1)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from studio.reproduce import (
+    attributes,
     experiments,
     figures,
     interpolation,
@@ -32,4 +33,6 @@ TABLES: dict[str, Callable[[ReproduceOptions], dict[str, object]]] = {
     "aeai-manifold": manifold.manifold,
     "aeai-strips": strips.strips,
     "aeai-grids": strips.grids,
+    "attributes-fid": attributes.fid,
+    "attributes-edits": attributes.edits,
 }

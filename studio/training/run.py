@@ -193,7 +193,7 @@ def run(
     if (root / request.name).exists():
         raise ConfigError(f"There is a checkpoint {request.name} already; choose another tag.")
     write_json(folder / REQUEST, asdict(request))
-    session = _Session(request, folder)
+    session = _Session(request, folder, root)
     if not session.train(report):
         return None
     return session.save_checkpoint(root)
@@ -202,9 +202,11 @@ def run(
 class _Session:
     """One process's work on a run folder."""
 
-    def __init__(self, request: TrainRequest, folder: Path) -> None:
+    def __init__(self, request: TrainRequest, folder: Path, root: Path) -> None:
         self.request = request
         self.folder = folder
+        # A parent may stand where the child will, as in the folder of an experiment.
+        self.store = CheckpointStore(root, *CheckpointStore().roots)
         self.method: Method = methods.find(request.method)
         self.config = self.method.config.from_dict(request.fields)
         self.device = pick_device(request.device)
@@ -256,8 +258,7 @@ class _Session:
         )
 
     def _start_from_parent(self) -> None:
-        store = CheckpointStore()
-        parent = self.request.parent
+        store, parent = self.store, self.request.parent
         card = store.card(parent)
         if card.method != self.request.method:
             raise ConfigError(f"{parent} is a {card.method} checkpoint, not {self.request.method}.")
@@ -278,7 +279,7 @@ class _Session:
 
         A bound method, not a module: the evaluator is no part of what is trained or saved.
         """
-        evaluator = CheckpointStore().load(checkpoint)[0].to(self.device)
+        evaluator = self.store.load(checkpoint)[0].to(self.device)
         if not isinstance(evaluator, AttributeClassifier):
             raise ConfigError(f"{checkpoint} is no attribute classifier: it has no feature maps.")
         return evaluator.eval().requires_grad_(False).feature_maps
@@ -440,7 +441,7 @@ class _Session:
         """Add this run's steps and minutes to those of all its ancestors."""
         steps, minutes = self.request.steps, self.seconds_taken() / 60
         if self.request.parent:
-            card = CheckpointStore().card(self.request.parent)
+            card = self.store.card(self.request.parent)
             steps += card.training.get("total_steps", card.step)
             minutes += card.training.get("total_minutes", card.training.get("minutes", 0))
         return {"total_steps": steps, "total_minutes": round(minutes, 1)}

@@ -175,6 +175,13 @@ def test_without_weight_the_adversary_learns_to_reproduce_alone(model):
     assert updates[1].loss.item() == pytest.approx(float(updates[1].terms["reconstruction"]))
 
 
+def test_the_adversary_can_be_left_out(model):
+    objective = EquilibriumObjective(model, replace(CONFIG, k_rate=0.0), SPEC)
+    (update,) = objective.updates(iter(batch, None), 0)
+    assert (update.player, set(update.terms)) == ("autoencoder", {"reconstruction"})
+    assert update.loss.item() == pytest.approx(update.terms["reconstruction"].item())
+
+
 def test_a_weighted_adversary_pushes_the_energies_apart(model):
     objective = EquilibriumObjective(model, CONFIG, SPEC)
     objective.k.fill_(0.5)
