@@ -6,6 +6,7 @@ from PIL import Image
 
 from studio import directions, images
 from studio.cli import main
+from studio.data.folder import open_set
 from studio.recipes import Recipe
 from studio.render import heads
 
@@ -143,3 +144,38 @@ def test_unreadable_examples_are_named_and_left_out(mapping, crops, capsys):
     told = capsys.readouterr().err
     assert "8 or more" in told
     assert "7 with and 8 without" in told
+
+
+def test_a_data_set_is_enlarged_and_can_be_trained_on(mapping, heads_folder, tmp_path, capsys):
+    target = tmp_path / "more"
+    arguments = ["--data", str(heads_folder), "--most", "1", "--classifier", "none",
+                 "--output", str(target)]  # fmt: skip
+    assert main(["augment", "--model", mapping, *arguments, "--json"]) == 0
+    report = answer(capsys)
+    made = open_set(target)
+    assert len(made) == report["accepted"] == report["total"]
+    assert set(made.attributes) == {"Eyeglasses", "Smiling"}
+    assert main(["augment", "--model", mapping, *arguments]) == 2
+    assert "exists already" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["--most", "2"], "the 2 commonest attributes to 0 and the 2 rarest"),
+        (["--most", "1", "--amount", "0"], "amount must be a number above 0"),
+        (["--most", "1", "--strategy", "doubling", "--amount", "2"], "an amount of 1, not 2"),
+        (["--most", "1", "--ssim", "2"], "ssim must be a number from 0 to 1"),
+        (["--most", "1", "--classifier", "attributes.none"], "no checkpoint 'attributes.none'"),
+    ],
+)
+def test_an_impossible_augmentation_is_one_sentence(
+    mapping, heads_folder, tmp_path, capsys, given, message
+):
+    arguments = ["--data", str(heads_folder), "--classifier", "none", *given,
+                 "--output", str(tmp_path / "more")]  # fmt: skip
+    assert main(["augment", "--model", mapping, *arguments]) == 2
+    told = capsys.readouterr().err
+    assert message in told
+    assert told.count("\n") == 1
+    assert not (tmp_path / "more").exists()

@@ -74,6 +74,7 @@ def build_parser() -> argparse.ArgumentParser:
         attributes.add_edit,
         attributes.add_generate,
         attributes.add_directions,
+        attributes.add_augment,
         pictures.add_interpolate,
         learning.add_train,
         learning.add_evaluate,

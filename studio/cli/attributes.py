@@ -1,4 +1,4 @@
-"""Verbs around attributes: edit photographs, generate faces, make one's own sliders."""
+"""Verbs around attributes: edit photographs, generate faces, own sliders, larger data sets."""
 
 import argparse
 from collections.abc import Sequence
@@ -85,6 +85,45 @@ def add_directions(verbs: Verbs) -> None:
     listing.add_argument("--model", default="", help="only those of this checkpoint")
     delete = add_verb(kinds, "delete", delete_direction, "Delete one of your own sliders.")
     delete.add_argument("--name", required=True)
+
+
+def add_augment(verbs: Verbs) -> None:
+    """Add ``augment``."""
+    parser = add_verb(verbs, "augment", augment, "Make a data set larger with labelled pictures.")
+    parser.add_argument("--model", required=True, help="makes the pictures")
+    parser.add_argument("--data", type=Path, required=True, metavar="SET")
+    parser.add_argument("--output", type=Path, required=True, help="folder of the new pictures")
+    parser.add_argument(
+        "--strategy",
+        choices=("balancing", "doubling"),
+        default="balancing",
+        help="more of what is rare, or each picture again with one label flipped",
+    )
+    parser.add_argument(
+        "--amount", type=float, default=1.0, help="new pictures as a multiple of those there"
+    )
+    parser.add_argument(
+        "--source",
+        choices=("attributes", "photo"),
+        default="attributes",
+        help="new faces from labels, or the training pictures changed",
+    )
+    parser.add_argument("--variation", type=float, default=1.0, help="of new faces, 0 to 1")
+    parser.add_argument(
+        "--most", type=int, default=8, help="attributes that balancing sets to 0, and to 1"
+    )
+    parser.add_argument(
+        "--classifier",
+        default="attributes.celeba-64",
+        help="must recognize what was changed; none accepts every picture",
+    )
+    parser.add_argument(
+        "--agreement", type=float, help="least share of the changed attributes it recognizes"
+    )
+    parser.add_argument(
+        "--ssim", type=float, default=0.0, help="least likeness to what a picture was made from"
+    )
+    parser.add_argument("--seed", type=int, default=0)
 
 
 def _add_values(parser: argparse.ArgumentParser, text: str) -> None:
@@ -244,3 +283,37 @@ def delete_direction(options: argparse.Namespace) -> Outcome:
 
     directions.delete(options.name)
     return Outcome({"deleted": options.name}, f"Deleted the slider {options.name!r}.")
+
+
+def augment(options: argparse.Namespace) -> Outcome:
+    """Make new labelled pictures; the same command goes on after a stop."""
+    from studio.augment import AugmentRequest
+    from studio.augment import augment as carry_out
+    from studio.data.folder import open_set
+
+    request = AugmentRequest(
+        checkpoint=options.model,
+        strategy=options.strategy,
+        amount=options.amount,
+        source=options.source,
+        variation=options.variation,
+        most=options.most,
+        classifier="" if options.classifier == "none" else options.classifier,
+        agreement=options.agreement,
+        ssim=options.ssim,
+        seed=options.seed,
+    )
+    told = -1
+
+    def progress(done: int, total: int) -> None:
+        nonlocal told
+        percent = 100 * done // max(total, 1)
+        if percent // 5 > told:
+            told = percent // 5
+            say(f"{done} of {total} pictures.")
+
+    models = open_models(options.device)
+    report = carry_out(
+        models, request, open_set(options.data), options.output, progress, lambda: False
+    )
+    return Outcome(report.to_dict(), report.text())
