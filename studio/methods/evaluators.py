@@ -48,6 +48,10 @@ class EvaluatorConfig(Config):
         lr: Learning rate of Adam.
         weight_decay: Decoupled.
         averaging: Decay of the averaged weights.
+        spoil: What pictures go through in training, separated by commas, of ``place`` (moved and
+            scaled), ``light``, ``quality`` (blur, noise, compression) and ``cover`` (a patch
+            erased). For ``attributes``.
+        flip: Mirror training pictures at random.
         independent_of: Attributes, separated by commas, that the others must not be guessed from:
             in the training data people with eyeglasses wear less make-up, and a classifier that
             uses this reports lost make-up wherever an edit puts eyeglasses on. For ``attributes``.
@@ -60,6 +64,8 @@ class EvaluatorConfig(Config):
     lr: float = 1e-3
     weight_decay: float = 1e-2
     averaging: float = 0.998
+    spoil: str = "place,light,quality,cover"
+    flip: bool = True
     independent_of: str = ""
     identities: int = 8192
     margin: float = 0.2
@@ -188,9 +194,11 @@ class AttributeObjective(RecognitionObjective):
         """Prepare the shares.
 
         Raises:
-            ConfigError: ``independent_of`` names an attribute that the data does not have.
+            ConfigError: ``independent_of`` names an attribute that the data does not have, or
+                ``spoil`` names no way to spoil pictures.
         """
         super().__init__(model)
+        self.ways = _ways(config.spoil)
         names = [name for name in config.independent_of.split(",") if name]
         unknown = sorted(set(names) - set(spec.attributes))
         if unknown:
@@ -207,9 +215,11 @@ class AttributeObjective(RecognitionObjective):
     def updates(self, batches: Iterator[Batch], step: int) -> Iterator[Update]:
         """Classify one batch."""
         batch = next(batches)
+        images = batch.images
         # Random numbers are drawn where the pictures are.
-        with batch.images.device:
-            images = cover(degrade(jitter_light(jitter_place(batch.images))))
+        with images.device:
+            for way in self.ways:
+                images = way(images)
         logits = self.model(images)
         known = batch.attributes >= 0
         loss = attribute_cross_entropy(logits, batch.attributes, self._weights(batch.attributes))
@@ -237,6 +247,16 @@ class AttributeObjective(RecognitionObjective):
         new = pairs.float().sum(0) / known.clamp_min(1)[:, None]
         rate = (known / self.seen[place])[:, None, None]
         self.shares[place] += rate * (new.unflatten(1, (2, 2)) - self.shares[place])
+
+
+def _ways(names: str) -> list[Callable[[Tensor], Tensor]]:
+    """Return functions by their names, in the order in which they follow each other."""
+    known = {"place": jitter_place, "light": jitter_light, "quality": degrade, "cover": cover}
+    asked = [name for name in names.split(",") if name]
+    unknown = sorted(set(asked) - known.keys())
+    if unknown:
+        raise ConfigError(f"spoil names {unknown[0]!r}; there are {', '.join(known)}.")
+    return [way for name, way in known.items() if name in asked]
 
 
 def _independence(shares: Tensor) -> Tensor:
@@ -305,6 +325,7 @@ def evaluator_stage(
         },
         averaging=config.averaging,
         decay=0.5,
+        flip=config.flip,
     )
 
 

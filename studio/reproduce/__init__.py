@@ -10,6 +10,7 @@ from studio.reproduce import (
     lighting,
     manifold,
     parameters,
+    recognition,
     strips,
     unseen,
 )
@@ -35,4 +36,9 @@ TABLES: dict[str, Callable[[ReproduceOptions], dict[str, object]]] = {
     "aeai-grids": strips.grids,
     "attributes-fid": attributes.fid,
     "attributes-edits": attributes.edits,
+    "attributes-augmentation": recognition.augmentation,
+    "attributes-13": recognition.thirteen,
+    "attributes-recursion": recognition.recursion,
+    "attributes-per-class": recognition.per_class,
+    "attributes-size": recognition.size,
 }
