@@ -1,4 +1,4 @@
-"""Measure the page: time to ready, strength drag to painted preview, memory.
+"""Measure the page: time to ready, slider drags to painted previews, memory.
 
     python benchmarks/page.py [--drags 60] [--chromium /usr/bin/chromium]
 
@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import psutil
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, TimeoutError, sync_playwright
 
 from studio import images, paths
 
@@ -31,32 +31,33 @@ ARGUMENTS = [
     "--disable-sync",
 ]
 # Notes when a slider's value is set and when the stage has painted that value.
-WATCH = """() => {
-  const stage = document.querySelector(".ls-stage");
+WATCH = """(selector) => {
+  const stage = document.querySelector(selector);
   window.painted = {};
   new MutationObserver(() => {
     const value = stage.dataset.painted;
     requestAnimationFrame(() => { window.painted[value] ??= performance.now(); });
   }).observe(stage, { attributes: true, attributeFilter: ["data-painted"] });
 }"""
-DRAG = """async ([count, pause]) => {
-  const slider = document.querySelector("#strength input[type=range]");
+DRAG = """async ([selector, moves, pause]) => {
+  const slider = document.querySelector(selector);
   const set = Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, "value").set;
   const times = [];
-  for (let index = 0; index < count; index++) {
-    const value = (0.2 + 0.01 * index).toFixed(2);
+  for (const [value, serial] of moves) {
     window.painted = {};
     const start = performance.now();
     set.call(slider, value);
     slider.dispatchEvent(new Event("input", { bubbles: true }));
-    while (!window.painted[value] && performance.now() - start < 5000) {
+    while (!window.painted[serial] && performance.now() - start < 5000) {
       await new Promise((done) => setTimeout(done, 1));
     }
-    times.push(window.painted[value] - start);
+    times.push(window.painted[serial] - start);
     await new Promise((done) => setTimeout(done, pause));
   }
   return times;
 }"""
+STRENGTH = "#strength input[type=range]"
+SLIDER = '#face-sliders .ls-slider[data-name="Eyeglasses"] .ls-range'
 
 
 def main() -> None:
@@ -107,14 +108,39 @@ def measure(page: Page, url: str, drags: int, server: psutil.Process, start: flo
     page.goto(url)
     page.wait_for_selector(".ls-stage[data-painted]", timeout=120_000)
     print(f"first screen painted after     {time.perf_counter() - start:.1f} s with the browser")
-    page.evaluate(WATCH)
-    page.evaluate(DRAG, [5, 50])
-    times = sorted(page.evaluate(DRAG, [drags, 30]))
-    high = times[min(len(times) - 1, round(0.95 * len(times)))]
-    print(f"drag to painted preview        median {statistics.median(times):.0f} ms, "
-          f"95th percentile {high:.0f} ms, {drags} drags")  # fmt: skip
+    page.evaluate(WATCH, ".ls-stage")
+    strengths = [f"{0.2 + 0.01 * index:.2f}" for index in range(drags)]
+    drag(page, "drag to painted preview", STRENGTH, [(value, value) for value in strengths])
     print(f"resident memory                {megabytes(server.memory_info().rss)}")
     large_photo(page, server)
+    attributes(page, drags)
+
+
+def drag(page: Page, name: str, selector: str, moves: list[tuple[str, str]]) -> None:
+    """Move a slider to values and wait for the serials that tell that they are painted."""
+    page.evaluate(DRAG, [selector, moves[:5], 50])
+    times = sorted(page.evaluate(DRAG, [selector, moves, 30]))
+    high = times[min(len(times) - 1, round(0.95 * len(times)))]
+    print(f"{name:30} median {statistics.median(times):.0f} ms, "
+          f"95th percentile {high:.0f} ms, {len(times)} drags")  # fmt: skip
+
+
+def attributes(page: Page, drags: int) -> None:
+    """Measure the sliders of a face, where there is a checkpoint that has some."""
+    start = time.perf_counter()
+    page.get_by_role("tab", name="Attributes").click()
+    try:
+        page.wait_for_selector(SLIDER, timeout=20_000)
+    except TimeoutError:
+        print("attribute sliders              not measured: no checkpoint has them")
+        return
+    page.wait_for_selector('#face-stage .ls-stage[data-painted="begun"]')
+    count = page.locator("#face-sliders .ls-slider").count()
+    print(f"{count} sliders are there after     {time.perf_counter() - start:.1f} s")
+    page.evaluate(WATCH, "#face-stage .ls-stage")
+    moves = [(str(20 + index % 70), f"Eyeglasses {(20 + index % 70) / 100:.3f}")
+             for index in range(drags)]  # fmt: skip
+    drag(page, "attribute drag to preview", SLIDER, moves)
 
 
 def large_photo(page: Page, server: psutil.Process) -> None:

@@ -11,11 +11,12 @@ from studio import directions, images
 from studio.errors import ConfigError, ImageError, RecipeError
 from studio.recipes import Recipe
 from studio.render import heads
+from studio.ui import bench as photos
 from studio.ui import repaint, seats
 from studio.ui.context import Context
 from studio.ui.portrait import bench, screen
 from studio.ui.portrait.draft import Portrait, Portraits
-from studio.ui.tabs import attributes
+from studio.ui.tabs import attributes, swap
 
 
 @pytest.fixture
@@ -362,3 +363,13 @@ def test_everything_painted_has_a_value(context, begun):
     for history in (Portraits(), begun, attributes.on_mode(context, begun, "compose")):
         painted = attributes.paint(context, history)
         assert len(painted) == 19 < desk
+
+
+def test_a_result_of_sliders_is_a_photograph_in_the_swap_tab(context, begun, upload_folder, upload):
+    moved = slide(context, begun, "Eyeglasses", 1.0)
+    path = file_of(attributes.on_save(context, moved, "full", True))
+    event = upload(path.read_bytes(), "edited.png")
+    seated = swap.on_photo(context, "receiver", event, swap.History()).present
+    shown = photos.preview(context, seated.seats["receiver"].path).pixels
+    assert np.array_equal(shown, images.read_photo(path).pixels)
+    assert seated.applied == ()

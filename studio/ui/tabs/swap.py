@@ -37,6 +37,7 @@ from studio.ui.repaint import (
 from studio.ui.seats import Event, bind, kept, new_file, received
 
 MODES = [("Swap between two", "swap"), ("Blend of four", "blend")]
+KINDS_HERE = {"swap", "remove", "blend"}
 OUTPUTS = [("Whole photo", "full"), ("Face only", "crop"), ("Model output", "model")]
 
 
@@ -236,7 +237,8 @@ def on_photo(context: Context, role: str, event: Event, history: History) -> His
     limit = MAX_RESULT_BYTES if is_result(Path(path)) else MAX_BYTES
     photo = images.read_photo(Path(path), limit)
     recipe = Recipe.from_photo(photo)
-    if recipe is not None:
+    # What sliders made is a photograph here like any other.
+    if recipe is not None and {step.kind for step in recipe.steps} <= KINDS_HERE:
         return history.then(_restored(history.present, photo, recipe))
     return history.then(history.present.seat(role, bench.seat_photo(context, path, photo)))
 
