@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from studio import evaluation, traits
 from studio.checkpoints import Card, Loaded
 from studio.data.batch import DataSpec
 from studio.data.folder import open_set
 from studio.errors import UnsupportedError
-from studio.evaluation import sliders
+from studio.evaluation import portraits, sheets, sliders
 from studio.evaluation.sliders import Judge
 from studio.images import save_png
 from studio.latents import Latents
@@ -180,3 +181,20 @@ def test_checkpoints_are_evaluated_by_name(models, make_checkpoint, heads_set, m
     numbers = evaluation.evaluate(models, name, heads_set, part="test", pairs=4)
     assert {"shown", "frechet_generated"} <= set(numbers)
     assert ("crosses" in numbers) == ("psnr" in numbers) == (method == "attribute-mapping")
+
+
+@pytest.mark.parametrize("method", ["attribute-mapping", "dcgan", "stargan"])
+def test_sheets_show_nobody_with_each_attribute_changed(models, make_checkpoint, heads_set, method):
+    name = make_checkpoint(method)
+    sheets.write_showcase(models, name, heads_set)
+    with Image.open(models.store.folder(name) / "samples.png") as sheet:
+        # A first column and one for each of the two attributes.
+        assert sheet.width > 3 * 96
+        assert sheet.height > (1 if method == "stargan" else 6) * 96
+
+
+def test_a_changed_attribute_takes_away_what_contradicts_it(monkeypatch):
+    pair = frozenset({frozenset({"Smiling", "Young"})})
+    monkeypatch.setattr(traits, "CONTRADICTIONS", pair)
+    changed = portraits._with(torch.tensor([[0.0, 0.0, 1.0]]), NAMES, "Smiling")
+    assert changed.tolist() == [[1.0, 0.0, 0.0]]

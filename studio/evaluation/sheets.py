@@ -20,12 +20,12 @@ from studio.checkpoints import SAMPLES, ModelCache
 from studio.data.folder import PARTITIONS, DataSet
 from studio.data.turns import find_turns
 from studio.errors import DataError, UnsupportedError
-from studio.evaluation import interpolation, swaps, truth
+from studio.evaluation import interpolation, portraits, swaps, truth
 from studio.evaluation.bench import BATCH, Bench, held_out
 from studio.faces.align import crop
 from studio.faces.detect import find_faces
 from studio.images import Picture
-from studio.methods.base import LatentModel
+from studio.methods.base import Generator, LatentModel, Translator
 from studio.render import turntable
 
 ROWS = 12
@@ -138,13 +138,21 @@ def showcase(models: ModelCache, checkpoint: str, data: DataSet) -> bytes:
     Returns:
         A PNG. Of a checkpoint that swaps: first a row of receivers, then one row per donor, with
         the donor at the left and its object on each receiver; at the right the donor without it.
-        Of others one row per pair: a picture, the path to another one, and that one.
+        Of one that generates or translates: one row per face, one column per attribute. Of others
+        one row per pair: a picture, the path to another one, and that one.
 
     Raises:
         UnsupportedError: The checkpoint makes no pictures.
         DataError: The data has too few faces of the groups that are averaged, or shows neither
             renders nor faces.
     """
+    loaded = models.get(checkpoint)
+    side = max(_ENLARGED, loaded.card.spec.size)
+    if isinstance(loaded.model, Generator):
+        return images.encode_png(portraits.generated(loaded.model, models.device, side))
+    if isinstance(loaded.model, Translator):
+        faces = _astronaut(models, loaded.card.spec.size)
+        return images.encode_png(portraits.translated(loaded.model, faces, models.device, side))
     bench = _bench(models, checkpoint)
     if not bench.model.swap_part:
         return images.encode_png(_strip_sheet(bench, *_shown_ends(models, bench, data)))
