@@ -135,7 +135,7 @@ def list_models(options: argparse.Namespace) -> Outcome:
 def _card_line(card: "Card") -> str:
     numbers = {
         name: card.metrics[name]
-        for name in ("swap_success", "removed", "psnr", "truth_psnr", "accuracy")
+        for name in ("swap_success", "removed", "psnr", "truth_psnr", "accuracy", "crosses", "shown")
         if name in card.metrics
     }
     measured = ", ".join(f"{name} {value:.3g}" for name, value in numbers.items())

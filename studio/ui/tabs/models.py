@@ -37,6 +37,18 @@ _READINGS: dict[str, tuple[str, str, str]] = {
         "Reproduction", "dB",
         "How closely an unedited picture is redrawn. 25 dB is fair, 28 dB good, 32 dB excellent.",
     ),
+    "crosses": (
+        "Sliders arrive", "share",
+        "How often a slider at its other end is recognized as such. 80 % or more is good.",
+    ),
+    "held_change_of_others": (
+        "Others move, when held", "correlation",
+        "Mean change of the other attributes' probabilities. Under 0.06 is good.",
+    ),
+    "shown": (
+        "Asked-for attributes shown", "share",
+        "In generated faces, as a share of how well they are read off photographs. 95 % is good.",
+    ),
     "kind_accuracy": ("Kind of glasses kept", "share", "How often round glasses stay round."),
     "smile_correlation": (
         "Smile follows the donor", "correlation", "1 is perfect, 0 no relation. 0.9 is good.",
