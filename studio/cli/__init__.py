@@ -32,6 +32,10 @@ if TYPE_CHECKING:
     from studio.checkpoints import Card
 
 
+# The numbers of a card that its line in the list has.
+_LISTED = ("swap_success", "removed", "psnr", "truth_psnr", "accuracy", "crosses", "shown")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb.
 
@@ -133,11 +137,7 @@ def list_models(options: argparse.Namespace) -> Outcome:
 
 
 def _card_line(card: "Card") -> str:
-    numbers = {
-        name: card.metrics[name]
-        for name in ("swap_success", "removed", "psnr", "truth_psnr", "accuracy", "crosses", "shown")
-        if name in card.metrics
-    }
+    numbers = {name: card.metrics[name] for name in _LISTED if name in card.metrics}
     measured = ", ".join(f"{name} {value:.3g}" for name, value in numbers.items())
     facts = (card.entry.title, f"{card.spec.size} px", f"{card.step} steps", measured)
     return f"{card.name:32}  " + ", ".join(fact for fact in facts if fact)
