@@ -25,6 +25,7 @@ root.innerHTML = `
   <div class="ls-panes">
     <div class="ls-pane ls-left">${sheet(false)}<span class="ls-tag">Before</span></div>
     <div class="ls-pane ls-main">${sheet(true)}
+      <span class="ls-tag ls-legend">Orange became brighter, blue darker</span>
       <span class="ls-tag ls-before">Before</span><span class="ls-tag ls-result">After</span>
       <div class="ls-line"></div>
       <input class="ls-wipe" type="range" min="0" max="1000" value="500"
@@ -71,14 +72,27 @@ function drawPatch() {
   if (!patch) return;
   const pen = canvas.getContext("2d");
   pen.drawImage(picture, 0, 0);
-  if (view.compare === "difference") {
-    const base = find(".ls-main .ls-base");
-    const [wide, tall] = [base.naturalWidth, base.naturalHeight];
-    const part = [patch.left * wide, patch.top * tall, patch.width * wide, patch.height * tall];
-    pen.globalCompositeOperation = "difference";
-    pen.drawImage(base, ...part, 0, 0, canvas.width, canvas.height);
-  }
+  if (view.compare === "difference") drawDifference(pen, patch);
   for (const side of ["left", "top", "width", "height"]) canvas.style[side] = `${100 * patch[side]}%`;
+}
+
+function drawDifference(pen, patch) {
+  // What became brighter in orange, what became darker in blue, four times as strong as it is.
+  const base = find(".ls-main .ls-base");
+  const [wide, tall] = [base.naturalWidth, base.naturalHeight];
+  const before = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d");
+  const part = [patch.left * wide, patch.top * tall, patch.width * wide, patch.height * tall];
+  before.drawImage(base, ...part, 0, 0, canvas.width, canvas.height);
+  const now = pen.getImageData(0, 0, canvas.width, canvas.height);
+  const [own, old] = [now.data, before.getImageData(0, 0, canvas.width, canvas.height).data];
+  for (let at = 0; at < own.length; at += 4) {
+    const change = (4 / 3) * (own[at] + own[at + 1] + own[at + 2] - old[at] - old[at + 1] - old[at + 2]);
+    own[at] = 128 + change;
+    own[at + 1] = 128 + change / 4;
+    own[at + 2] = 128 - change;
+    own[at + 3] = 255;
+  }
+  pen.putImageData(now, 0, 0);
 }
 
 async function decoded(source) {
