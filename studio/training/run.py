@@ -21,7 +21,7 @@ from studio.data import loading
 from studio.data.batch import DataSpec
 from studio.data.folder import DataSet, Labelled, open_set
 from studio.data.joined import JoinedSet
-from studio.errors import ConfigError, TrainingError
+from studio.errors import CheckpointError, ConfigError, TrainingError
 from studio.methods.base import FitStage, GradientStage, Method, Objective, Stage
 from studio.methods.evaluators import AttributeClassifier
 from studio.training.samples import sample_sheet
@@ -262,8 +262,26 @@ class _Session:
         card = store.card(parent)
         if card.method != self.request.method:
             raise ConfigError(f"{parent} is a {card.method} checkpoint, not {self.request.method}.")
-        load_strict(self.model, store.load(parent)[0].state_dict(), parent)
+        try:
+            load_strict(self.model, store.load(parent)[0].state_dict(), parent)
+        except CheckpointError as error:
+            raise self._other_attributes(card) or error from None
         self.rest = store.critics(parent)
+
+    def _other_attributes(self, parent: Card) -> ConfigError | None:
+        """Say how a parent's attributes differ from the data's, where that may be why it fails."""
+        known, there = parent.spec.attributes, self.spec.attributes
+        if known == there:
+            return None
+        missing = [name for name in known if name not in there]
+        more = [name for name in there if name not in known]
+        told = f"lacks {', '.join(missing)}" if missing else f"also has {', '.join(more)}"
+        if not missing and not more:
+            told = "has them in another order"
+        return ConfigError(
+            f"{parent.name} was trained on {len(known)} attributes and {self.data.name} has "
+            f"{len(there)}: it {told}. Give it the same columns, or train without a parent."
+        )
 
     def _give_back(self, objective: Objective) -> None:
         """Give an objective the critics that its parent's run left, all of them or none."""

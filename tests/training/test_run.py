@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -377,3 +378,17 @@ def test_another_sets_training_pictures_can_be_added(request_, tmp_path, heads_f
     count = 2 * len(heads_set.part("train"))
     assert card.data_set == f"heads with heads, {count} training pictures"
     assert json.loads((tmp_path / "run" / REQUEST).read_text())["also"] == str(heads_folder)
+
+
+def test_data_with_other_attributes_than_the_parents_is_named(staged, tmp_path, heads_folder):
+    run(staged, tmp_path / "run")
+    fewer = tmp_path / "fewer"
+    shutil.copytree(heads_folder, fewer)
+    table = (fewer / "attributes.csv").read_text().splitlines()
+    column = table[0].split(",").index("Smiling")
+    rows = [line.split(",") for line in table]
+    cut = [",".join(row[:column] + row[column + 1 :]) for row in rows]
+    (fewer / "attributes.csv").write_text("\n".join(cut) + "\n")
+    child = replace(staged, tag="child", parent="attribute-mapping.test", data=str(fewer))
+    with pytest.raises(ConfigError, match=r"and fewer has .* it lacks Smiling"):
+        run(child, tmp_path / "child")
