@@ -24,6 +24,8 @@ PICTURES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp"})
 TABLE = "attributes.csv"
 PARTITIONS = {"train": 0, "validation": 1, "test": 2}
 UNKNOWN = -1
+# A column of 0 and 1 in which at most this share is something else was meant as an attribute.
+_ODD_SHARE = 0.05
 CELEBA_EYES = ((50 / 128, 66 / 128), (78 / 128, 66 / 128))
 
 
@@ -464,8 +466,8 @@ def from_rows(
         The data set.
 
     Raises:
-        DataError: A number cannot be read, a partition is none of 0, 1 and 2, or the pictures are
-            not all aligned alike.
+        DataError: A number cannot be read, a partition is none of 0, 1 and 2, a column of 0 and 1
+            has a few other values, or the pictures are not all aligned alike.
     """
     columns = {name: [row.get(name) or "" for row in rows] for name in rows[0] if name}
     files = tuple(columns.pop("file"))
@@ -478,6 +480,7 @@ def from_rows(
         elif name != "identity" and set(values) <= {"0", "1", ""}:
             attributes[name] = np.array([int(v) if v else UNKNOWN for v in values], np.int8)
         else:
+            _refuse_odd(name, values, files)
             classes[name] = np.array(values, np.str_)
     digest = hashlib.sha256(source.fingerprint().encode()).hexdigest()
     return DataSet(
@@ -496,6 +499,21 @@ def from_rows(
         alignment=alignment,
         digest=digest,
     )
+
+
+def _refuse_odd(name: str, values: list[str], files: Sequence[str]) -> None:
+    """Refuse a column that is an attribute but for a few values.
+
+    Raises:
+        DataError: It is; the message names the first picture.
+    """
+    odd = [row for row, value in enumerate(values) if value not in {"0", "1", ""}]
+    if {"0", "1"} <= set(values) and len(odd) <= _ODD_SHARE * len(values):
+        raise DataError(
+            f"The column {name} holds 0 and 1, but {values[odd[0]]!r} for {files[odd[0]]}"
+            f"{f' and {len(odd) - 1} others' if len(odd) > 1 else ''}; an attribute is 0, 1 or "
+            "empty. If these are classes, write them as words."
+        )
 
 
 def _partitions(values: list[str]) -> NDArray[np.int8]:

@@ -301,3 +301,20 @@ def test_celeba_without_identities_is_usable(tmp_path):
 def test_damaged_lists_of_celeba_are_named(tmp_path, changes, message):
     with pytest.raises(DataError, match=message):
         open_set(write_celeba(tmp_path / "celeba", **changes))
+
+
+@pytest.mark.parametrize("value", ["2", "yes", "-1"])
+def test_a_few_odd_values_among_attributes_are_named(tmp_path, value):
+    files = {f"{number:02d}.png": picture(number) for number in range(40)}
+    rows = [{"file": name, "Smiling": number % 2} for number, name in enumerate(files)]
+    rows[7]["Smiling"] = value
+    root = write_folder(tmp_path / "set", files, rows)
+    with pytest.raises(DataError, match=rf"Smiling holds 0 and 1, but '{value}' for 07\.png; an"):
+        open_set(root)
+
+
+def test_numbers_of_several_classes_are_classes(tmp_path):
+    files = {f"{number:02d}.png": picture(number) for number in range(30)}
+    rows = [{"file": name, "mood": number % 3} for number, name in enumerate(files)]
+    data = open_set(write_folder(tmp_path / "set", files, rows))
+    assert set(data.classes["mood"]) == {"0", "1", "2"}
