@@ -23,6 +23,11 @@ def runs() -> Path:
     return home() / "runs"
 
 
+def data() -> Path:
+    """Return the folder of the person's own data sets."""
+    return home() / "data"
+
+
 def directions() -> Path:
     """Return the folder of the person's own sliders."""
     return home() / "directions"

@@ -7,7 +7,7 @@ from studio import paths
 from studio.ui import api
 from studio.ui.context import Context
 from studio.ui.style import theme
-from studio.ui.tabs import attributes, interpolate, models, swap
+from studio.ui.tabs import attributes, augment, interpolate, models, swap
 
 TITLE = "Latent Studio"
 # Uploads are photographs; each place checks its own limit too and says so in a sentence.
@@ -25,6 +25,8 @@ def build(context: Context) -> gr.Blocks:
             attributes.build(context)
         with gr.Tab("Interpolate", id="interpolate"):
             interpolate.build(context)
+        with gr.Tab("Augment", id="augment"):
+            augment.build(context)
         with gr.Tab("Models", id="models"):
             models.build(context)
         api.build(context)
