@@ -217,7 +217,7 @@ class _Session:
         if request.also:
             added = open_set(Path(request.also)).part("train")
             self.train_part = JoinedSet((self.data.part("train"), added))
-        self.spec = DataSpec(request.size, self.data.alignment, tuple(self.data.attributes))
+        self.spec = DataSpec(request.size, self.data.alignment, self._attributes())
         torch.manual_seed(request.seed)
         stages = self.method.stages(self.config, self.spec)
         self.stages = [one for one in stages if isinstance(one, FitStage) or one.share > 0]
@@ -229,6 +229,13 @@ class _Session:
             self._start_from_parent()
         self.seconds = 0.0
         self._enter(0)
+
+    def _attributes(self) -> tuple[str, ...]:
+        """Return the attributes that can be learnt: some training pictures have them, some not."""
+        names = tuple(self.data.attributes)
+        labels = self.train_part.attribute_matrix(names)
+        varied = (labels == 0).any(axis=0) & (labels == 1).any(axis=0)
+        return tuple(name for name, varies in zip(names, varied, strict=True) if varies)
 
     def _enter(self, index: int) -> None:
         """Make a stage the present one."""

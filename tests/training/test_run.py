@@ -392,3 +392,19 @@ def test_data_with_other_attributes_than_the_parents_is_named(staged, tmp_path, 
     child = replace(staged, tag="child", parent="attribute-mapping.test", data=str(fewer))
     with pytest.raises(ConfigError, match=r"and fewer has .* it lacks Smiling"):
         run(child, tmp_path / "child")
+
+
+def test_what_all_pictures_share_is_no_attribute_to_learn(staged, tmp_path, heads_folder):
+    alike = tmp_path / "alike"
+    shutil.copytree(heads_folder, alike)
+    table = (alike / "attributes.csv").read_text().splitlines()
+    column = table[0].split(",").index("Smiling")
+    rows = [line.split(",") for line in table[1:]]
+    for row in rows:
+        row[column] = "0"
+    lines = [table[0], *(",".join(row) for row in rows)]
+    (alike / "attributes.csv").write_text("\n".join(lines) + "\n")
+    made = run(replace(staged, data=str(alike)), tmp_path / "run")
+    names = CheckpointStore(made.parent).card("attribute-mapping.test").spec.attributes
+    assert "Smiling" not in names
+    assert "Eyeglasses" in names
