@@ -81,10 +81,12 @@ class Scores:
     """How well a recognizer reads held-out photographs.
 
     Attributes:
+        names: Of the A attributes.
         accuracy: (A,) shares of right labels, NaN where an attribute is unknown.
         balanced: (A,) means of the shares among those with and without.
     """
 
+    names: tuple[str, ...]
     accuracy: Any
     balanced: Any
 
@@ -158,13 +160,15 @@ class Trials:
         if folder.is_dir():
             return folder
         folder.parent.mkdir(parents=True, exist_ok=True)
-        translates = checkpoint.startswith("stargan.")
+        card = self.models.store.card(checkpoint)
+        translates = card.method == "stargan"
+        planned = set(self.faces.data.attributes) & set(card.spec.attributes)
         request = AugmentRequest(
             checkpoint=checkpoint,
             strategy=regime.strategy,
             amount=regime.amount,
             source="photo" if translates else "attributes",
-            most=max(1, min(MOST, len(self.faces.data.attributes) // 2)),
+            most=max(1, min(MOST, len(planned) // 2)),
         )
         report = augment(
             self.models, request, self.faces.data, folder, lambda done, total: None, lambda: False
@@ -192,7 +196,7 @@ class Trials:
             truth, guess = labels[known, column], logits[known, column]
             right.append(float(((guess > 0) == (truth == 1)).mean()) if len(truth) else np.nan)
             balanced.append(balanced_accuracy(guess, truth))
-        return Scores(np.array(right), np.array(balanced))
+        return Scores(names, np.array(right), np.array(balanced))
 
 
 def _slug(text: str) -> str:
@@ -318,11 +322,11 @@ def per_class(options: ReproduceOptions) -> dict[str, object]:
         *(one for one in MADE if one.maker in (ABLATION, OURS) and one.strategy == "balancing"),
     ]
     table, lines = [], []
-    names = list(trials.faces.data.attributes)
     for number, regime in enumerate(regimes):
-        every = [trials.scores(regime, seed).balanced for seed in range(options.seeds)]
-        mean = np.mean(every, axis=0)
-        spread = np.std(every, axis=0)
+        found = [trials.scores(regime, seed) for seed in range(options.seeds)]
+        names = found[0].names
+        mean = np.mean([scores.balanced for scores in found], axis=0)
+        spread = np.std([scores.balanced for scores in found], axis=0)
         table += [
             {
                 "method": regime.label,

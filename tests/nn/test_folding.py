@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from studio.methods import METHODS
-from studio.methods.base import LatentModel
+from studio.methods.base import Generator, LatentModel, Translator
 from studio.nn.blocks import initialize, up
 from studio.nn.folding import fold_batch_norm
 from studio.nn.mixed import UpsampledConv2d
@@ -63,8 +63,11 @@ def test_every_method_draws_the_same_pictures(name, spec):
     def run():
         if isinstance(model, LatentModel):
             return model.decode(model.encode(images))
-        if name == "cyclic":
-            return model.add(images)
+        if isinstance(model, Generator):
+            attributes = torch.ones(2, len(model.attributes))
+            return model.generate(attributes, torch.ones(2, model.noise_size))
+        if isinstance(model, Translator):
+            return model(images, torch.ones(2, len(model.attributes), dtype=torch.int64))
         return model(images)
 
     before = run()

@@ -116,8 +116,8 @@ def test_the_classifier_is_trained_again_on_what_it_helped_to_make(options):
 def test_every_attribute_has_its_own_score(options):
     TABLES["attributes-per-class"](options)
     table, _ = read(options, "attributes-per-class")
-    names = list(open_set(options.data).attributes)
-    assert [row["attribute"] for row in table[: len(names)]] == names
+    names = next(iter(cards(options).values())).spec.attributes
+    assert [row["attribute"] for row in table[: len(names)]] == list(names)
     assert len(table) == 4 * len(names)
 
 

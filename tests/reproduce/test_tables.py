@@ -90,6 +90,13 @@ def test_the_tables_are_those_of_the_papers():
         "aeai-manifold",
         "aeai-strips",
         "aeai-grids",
+        "attributes-fid",
+        "attributes-edits",
+        "attributes-augmentation",
+        "attributes-13",
+        "attributes-recursion",
+        "attributes-per-class",
+        "attributes-size",
     }
 
 
