@@ -19,6 +19,13 @@ let kind = "";
 
 const percent = (value) => Math.round(100 * value);
 
+function leave(event, data) {
+  // What moves sliders by itself moves the one that the hand has just left, too.
+  active = "";
+  clearTimeout(pause);
+  trigger(event, data);
+}
+
 function slider(one, own) {
   const row = document.createElement("div");
   row.className = "ls-slider";
@@ -58,7 +65,7 @@ function slider(one, own) {
     send(Math.min(most, Math.max(least, +number.value)));
   });
   row.querySelector(".ls-hold").addEventListener("click", () => trigger("hold", { name: one.name }));
-  row.querySelector(".ls-back").addEventListener("click", () => trigger("reset", { name: one.name }));
+  row.querySelector(".ls-back").addEventListener("click", () => leave("reset", { name: one.name }));
   row.querySelector(".ls-hold").hidden = own;
   return row;
 }
@@ -114,7 +121,7 @@ function paint() {
       const made = document.createElement("button");
       made.type = "button";
       made.textContent = label;
-      made.addEventListener("click", () => trigger("preset", { index, label }));
+      made.addEventListener("click", () => leave("preset", { index, label }));
       return made;
     })
   );
@@ -162,6 +169,6 @@ function search() {
 }
 
 find(".ls-search").addEventListener("input", search);
-find(".ls-all").addEventListener("click", () => trigger("reset", { name: "" }));
+find(".ls-all").addEventListener("click", () => leave("reset", { name: "" }));
 watch("value", paint);
 paint();

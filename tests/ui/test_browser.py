@@ -253,7 +253,10 @@ def test_sliders_of_a_face_are_dragged_typed_searched_and_put_back(visit):
     assert number.input_value() == "91"
     slider.get_by_role("button", name="Put Eyeglasses back").click()
     visitor.wait_for_selector('#face-stage .ls-stage[data-painted="begun"]')
-    assert number.input_value() == begun
+    visitor.wait_for_function(
+        "([place, value]) => document.querySelector(place).value === value",
+        arg=['#face-sliders .ls-slider[data-name="Eyeglasses"] .ls-number', begun],
+    )
     visitor.locator("#face-sliders .ls-search").fill("smil")
     assert not slider.is_visible()
     assert visitor.locator('#face-sliders .ls-slider[data-name="Smiling"]').is_visible()
