@@ -20,9 +20,11 @@ let kind = "";
 const percent = (value) => Math.round(100 * value);
 
 function leave(event, data) {
-  // What moves sliders by itself moves the one that the hand has just left, too.
+  // What moves sliders by itself moves the one that the hand has just left, too. An answer that is
+  // equal to the value from before the hand came is not heard of, so that one is shown at once.
   active = "";
   clearTimeout(pause);
+  paint();
   trigger(event, data);
 }
 
