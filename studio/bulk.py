@@ -280,3 +280,27 @@ def carry_out(task: Task, edit: Edit | Sliders, models: ModelCache, reader: Read
     images.save_png(
         task.output, result.pixels, alpha=result.alpha, icc=result.icc, text=result.text
     )
+
+
+def carry_out_all(
+    tasks: Sequence[Task], edit: Edit | Sliders, models: ModelCache, reader: Reader
+) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """Make many results.
+
+    Returns:
+        Those that were written, as plain values, and reasons by name of those that were not.
+
+    Raises:
+        StudioError: The only one cannot be made.
+    """
+    done, skipped = [], {}
+    for task in tasks:
+        try:
+            carry_out(task, edit, models, reader)
+        except StudioError as error:
+            if len(tasks) == 1:
+                raise
+            skipped[task.output.name] = str(error)
+        else:
+            done.append(task.to_dict())
+    return done, skipped

@@ -158,6 +158,13 @@ def resize(pixels: Picture, size: int | tuple[int, int]) -> Picture:
     return result
 
 
+def sized(images: Tensor, size: int) -> Tensor:
+    """Resize (B, 3, S, S) images in [-1, 1] to what a network of another size expects."""
+    if images.shape[-1] == size:
+        return images
+    return F.interpolate(images, (size, size), mode="bicubic", antialias=True)
+
+
 def fit(pixels: Picture, longest: int = PREVIEW_SIDE) -> Picture:
     """Reduce a picture so that its longest side is at most ``longest``; never enlarge it."""
     height, width = pixels.shape[:2]

@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import numpy.typing as npt
 from torch import Tensor
-from torch.nn import functional as F
 
 from studio import images
 from studio.augment.asking import AugmentRequest
@@ -90,10 +89,7 @@ def _agreement(
     classifier: Loaded, seen: Tensor, before: Mapping[str, Labels], after: Mapping[str, Labels]
 ) -> Floats:
     """Return (B,) shares of the changed attributes that are recognized; 1 where none is changed."""
-    size = classifier.card.spec.size
-    if seen.shape[-1] != size:
-        seen = F.interpolate(seen, (size, size), mode="bicubic", antialias=True)
-    logits = classifier.model(seen).cpu().numpy()
+    logits = classifier.model(images.sized(seen, classifier.card.spec.size)).cpu().numpy()
     columns = [classifier.card.spec.attributes.index(name) for name in after]
     own, wanted = (np.stack(list(labels.values()), axis=1) for labels in (before, after))
     changed = wanted != own

@@ -159,16 +159,7 @@ def edit(options: argparse.Namespace) -> Outcome:
     editing.check_edit(models, options.model, work.values, work.held, work.moves)
     tasks = bulk.pair_up(pictures, [], every=False, output=options.output)
     reader = bulk.Reader(editing.eye_refiner(models), aligned=options.aligned, note=say)
-    done, skipped = [], {}
-    for task in tasks:
-        try:
-            bulk.carry_out(task, work, models, reader)
-        except StudioError as error:
-            if len(tasks) == 1:
-                raise
-            skipped[task.output.name] = str(error)
-        else:
-            done.append(task.to_dict())
+    done, skipped = bulk.carry_out_all(tasks, work, models, reader)
     text = f"Wrote {len(done)} of {len(tasks)} pictures to {options.output}."
     return Outcome({"results": done}, text, skipped)
 

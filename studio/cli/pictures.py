@@ -151,16 +151,7 @@ def swap(options: argparse.Namespace) -> Outcome:
         boxes={"receiver": options.receiver_crop, "donor": options.donor_crop},
     )
     reader = bulk.Reader(editing.eye_refiner(models), aligned=options.aligned, note=say)
-    done, skipped = [], {}
-    for task in tasks:
-        try:
-            bulk.carry_out(task, edit, models, reader)
-        except StudioError as error:
-            if len(tasks) == 1:
-                raise
-            skipped[task.output.name] = str(error)
-        else:
-            done.append(task.to_dict())
+    done, skipped = bulk.carry_out_all(tasks, edit, models, reader)
     text = f"Wrote {len(done)} of {len(tasks)} pictures to {options.output}."
     return Outcome({"results": done}, text, skipped)
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from studio import directions, images, traits
 from studio.checkpoints import MODEL, ModelCache
@@ -238,19 +237,13 @@ def leakage(models: ModelCache, plain: Tensor, edited: Tensor) -> Leakage:
     available = models.store.names(Operation.EVALUATE)
     if JUDGE in available:
         judge = models.get(JUDGE)
-        before, after = judge.model(_sized(both, judge.card.spec.size)).sigmoid()
+        before, after = judge.model(images.sized(both, judge.card.spec.size)).sigmoid()
         changes = dict(zip(judge.card.spec.attributes, (after - before).tolist(), strict=True))
     if IDENTITY in available:
         embedder = models.get(IDENTITY)
-        one, other = embedder.model(_sized(both, embedder.card.spec.size))
+        one, other = embedder.model(images.sized(both, embedder.card.spec.size))
         identity = float(one @ other)
     return Leakage(changes, identity)
-
-
-def _sized(made: Tensor, size: int) -> Tensor:
-    if made.shape[-1] == size:
-        return made
-    return F.interpolate(made, (size, size), mode="bicubic", antialias=True)
 
 
 def generator(models: ModelCache, checkpoint: str) -> Generator:

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from studio import images, latents
@@ -95,9 +94,7 @@ def read(instrument: Evaluator | Reading, made: Tensor, size: int, device: torch
     """
     numbers = []
     for some in rows(len(made)):
-        batch = made[some].to(device)
-        if batch.shape[-1] != size:
-            batch = F.interpolate(batch, (size, size), mode="bicubic", antialias=True)
+        batch = images.sized(made[some].to(device), size)
         numbers.append(instrument(batch).cpu())
     return torch.cat(numbers).numpy()
 
