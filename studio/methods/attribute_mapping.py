@@ -83,6 +83,9 @@ class AttributeMappingConfig(Config):
         latent_weight: λ_3.
         perceptual_weight: λ_4; 0 is the ablation without perceptual loss.
         autoencoder_lr: Learning rate of Adam in the first stage.
+        autoencoder_momentum: Adam's first decay rate there; 0.9 learns faster where no adversary
+            plays.
+        autoencoder_clip: Largest norm of a player's gradient there; 0 sets no limit.
         classifier_lr: In the second.
         mapping_lr: In the third.
         averaging: Decay of the averaged weights.
@@ -108,6 +111,8 @@ class AttributeMappingConfig(Config):
     latent_weight: float = 1.0
     perceptual_weight: float = 10.0
     autoencoder_lr: float = 8e-5
+    autoencoder_momentum: float = 0.5
+    autoencoder_clip: float = 0.0
     classifier_lr: float = 1e-4
     mapping_lr: float = 1e-4
     averaging: float = 0.998
@@ -415,8 +420,12 @@ def fit_residuals(model: AttributeMapping, batches: Iterable[Batch]) -> None:
 def stages(config: AttributeMappingConfig, spec: DataSpec) -> tuple[Stage, ...]:
     """Describe the three stages of training and the closed-form one behind them."""
 
-    def stage(name: str, objective: Any, lr: float, share: float, *players: str) -> GradientStage:
-        optimizer = OptimizerConfig("adam", lr, (0.5, 0.999))
+    def adam(lr: float, momentum: float = 0.5) -> OptimizerConfig:
+        return OptimizerConfig("adam", lr, (momentum, 0.999))
+
+    def stage(
+        name: str, objective: Any, optimizer: OptimizerConfig, share: float, *players: str
+    ) -> GradientStage:
         return GradientStage(
             name=name,
             objective=objective,
@@ -431,21 +440,24 @@ def stages(config: AttributeMappingConfig, spec: DataSpec) -> tuple[Stage, ...]:
         stage(
             "autoencoder",
             lambda model: EquilibriumObjective(model, config, spec),
-            config.autoencoder_lr,
+            replace(
+                adam(config.autoencoder_lr, config.autoencoder_momentum),
+                clip=config.autoencoder_clip,
+            ),
             config.autoencoder_share,
             *("adversary", "autoencoder"),
         ),
         stage(
             "classifier",
             ClassifierObjective,
-            config.classifier_lr,
+            adam(config.classifier_lr),
             config.classifier_share,
             "classifier",
         ),
         stage(
             "mapping",
             lambda model: MappingObjective(model, config, spec),
-            config.mapping_lr,
+            adam(config.mapping_lr),
             config.mapping_share,
             *("latent_discriminator", "image_discriminator", "mapping"),
         ),

@@ -230,12 +230,15 @@ class OptimizerConfig:
         lr: Learning rate.
         betas: Adam's two decay rates; RMSProp's squared-gradient decay is the second.
         weight_decay: Decoupled (AdamW) where it is not 0.
+        clip: A gradient whose norm, over all of the player's parameters, is larger is scaled down
+            to it; 0 leaves gradients as they are.
     """
 
     kind: Literal["adam", "rmsprop"] = "adam"
     lr: float = 2e-4
     betas: tuple[float, float] = (0.5, 0.999)
     weight_decay: float = 0.0
+    clip: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from typing import Literal
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 
+from studio.nn.activations import ELU
 from studio.nn.mixed import Conv2d, ConvTranspose2d, UpsampledConv2d
 
 Norm = Literal["batch", "spectral", "none"]
@@ -120,9 +121,9 @@ class PlainResidual(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.body = nn.Sequential(
-            nn.ELU(),
+            ELU(),
             Conv2d(channels, channels, 3, padding=1),
-            nn.ELU(),
+            ELU(),
             Conv2d(channels, channels, 3, padding=1),
         )
 

@@ -6,6 +6,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from studio.nn.activations import ELU
 from studio.nn.blocks import (
     Norm,
     PlainResidual,
@@ -164,9 +165,9 @@ class LinearGrowthEncoder(nn.Sequential):
             layers += [PlainResidual(width * level) for _ in range(blocks)]
             if level < levels:
                 grown = width * (level + 1)
-                layers += [nn.ELU(), Conv2d(width * level, grown, 3, stride=2, padding=1)]
+                layers += [ELU(), Conv2d(width * level, grown, 3, stride=2, padding=1)]
         features = width * levels * (size // 2 ** (levels - 1)) ** 2
-        super().__init__(*layers, nn.ELU(), nn.Flatten(), nn.Linear(features, outputs))
+        super().__init__(*layers, ELU(), nn.Flatten(), nn.Linear(features, outputs))
 
 
 class NearestDecoder(nn.Module):
@@ -189,7 +190,7 @@ class NearestDecoder(nn.Module):
                 # Nearest up-sampling and a 3x3 convolution behind it.
                 layers.append(UpsampledConv2d(width, width))
             layers += [PlainResidual(width) for _ in range(blocks)]
-        self.blocks = nn.Sequential(*layers, nn.ELU())
+        self.blocks = nn.Sequential(*layers, ELU())
         self.to_rgb = Conv2d(width, 3, 3, padding=1)
 
     def forward(self, z: Tensor) -> Tensor:

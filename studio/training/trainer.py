@@ -111,13 +111,15 @@ class Trainer:
         optimizer.zero_grad(set_to_none=True)
         # Only this player's parameters collect gradients, so that no switch can be forgotten.
         torch.autograd.backward(update.loss, inputs=self.players[update.player])
-        base = self.stage.optimizers[update.player].lr
+        config = self.stage.optimizers[update.player]
+        if config.clip:
+            nn.utils.clip_grad_norm_(self.players[update.player], config.clip)
         for group in optimizer.param_groups:
-            group["lr"] = base * update.lr_scale * self._decay()
+            group["lr"] = config.lr * update.lr_scale * self._decay()
         optimizer.step()
         # A scaled rate would otherwise leak into the saved optimizer.
         for group in optimizer.param_groups:
-            group["lr"] = base
+            group["lr"] = config.lr
 
     def _decay(self) -> float:
         """Return the learning rate's factor: 1, then linearly to 0 over the last fraction."""

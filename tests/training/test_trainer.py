@@ -112,6 +112,19 @@ def test_a_scaled_rate_holds_for_one_step_and_does_not_leak():
     assert run.optimizers["two"].param_groups[0]["lr"] == 0.1
 
 
+@pytest.mark.parametrize(("clip", "norm"), [(0.0, 3.0), (0.1, 0.1), (9.0, 3.0)])
+def test_a_gradient_longer_than_the_clip_is_scaled_down_to_it(clip, norm):
+    seen = []
+
+    def script(toy, batch, step):
+        yield Update("one", 3 * toy.both(), {})
+        seen.append(float(toy.model.weight.grad.norm()))
+
+    config = OptimizerConfig("rmsprop", 0.1, (0.0, 0.9), clip=clip)
+    trainer(script, steps=1, optimizers={**STAGE.optimizers, "one": config}).fit(batches())
+    assert seen == [pytest.approx(norm)]
+
+
 def test_the_rate_falls_to_zero_over_the_last_fraction():
     def script(toy, batch, step):
         before = toy.other.weight.item()
