@@ -10,7 +10,8 @@ def test_it_is_pytorchs_elu_with_pytorchs_gradient():
     ours, theirs = ELU()(inputs), F.elu(inputs)
     assert torch.allclose(ours, theirs, atol=2e-7)
     mine, other = (
-        torch.autograd.grad((result * inputs.detach()).sum(), inputs)[0] for result in (ours, theirs)
+        torch.autograd.grad((result * inputs.detach()).sum(), inputs)[0]
+        for result in (ours, theirs)
     )
     assert torch.allclose(mine, other, atol=1e-5)
 
