@@ -115,6 +115,8 @@ function paint() {
   }
   for (const g of groups) for (const one of g.sliders) fill(rows.get(one.name), one, Boolean(g.own));
   root.dataset.empty = groups.length === 0;
+  // A few of one's own need no search.
+  root.dataset.few = groups.every((one) => one.own);
   root.dataset.composing = Boolean(value.composing);
   find(".ls-hint").textContent = groups.length ? "" : value.hint || "";
   find(".ls-notes").textContent = (value.notes || []).join(" ");

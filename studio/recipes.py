@@ -64,7 +64,8 @@ class Step:
         y: Of a blend, 0 at the upper donors.
         values: Probability by attribute, of an edit those that differ from what was measured.
         held: Attributes that an edit keeps.
-        moves: Of an edit: how far it goes along one's own sliders, in deviations by name.
+        moves: How far it goes along one's own sliders, in deviations by name; not in a generated
+            face.
     """
 
     kind: str

@@ -13,7 +13,6 @@ from studio.editing.attributes import (
     generate,
     generator,
     leakage,
-    make_direction,
     measure,
     sensitivity,
 )
@@ -39,6 +38,7 @@ from studio.editing.operations import (
     swap,
     translate,
 )
+from studio.editing.own import Moves, make_direction, moved
 from studio.editing.replaying import (
     Subject,
     embed,
@@ -56,6 +56,7 @@ __all__ = [
     "OBJECT_THRESHOLD",
     "Encoded",
     "Leakage",
+    "Moves",
     "Subject",
     "Verdict",
     "attribute_model",
@@ -77,6 +78,7 @@ __all__ = [
     "leakage",
     "make_direction",
     "measure",
+    "moved",
     "object_name",
     "perform",
     "record",

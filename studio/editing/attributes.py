@@ -7,12 +7,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from studio import directions, images, traits
-from studio.checkpoints import MODEL, ModelCache
+from studio import images, traits
+from studio.checkpoints import ModelCache
 from studio.editing.encoding import Encoded
+from studio.editing.own import Moves, along, direction
 from studio.errors import ConfigError, UnsupportedError
-from studio.latents import cat
-from studio.methods.base import AttributeModel, Generator, LatentModel, Operation
+from studio.methods.base import AttributeModel, Generator, Operation
 
 # Who says what an edit changed: networks that took no part in the training of any method.
 JUDGE = "attributes.celeba-64"
@@ -106,7 +106,7 @@ def edit(
     encoded: Encoded,
     values: Mapping[str, float],
     held: Sequence[str] = (),
-    moves: Mapping[str, float] | None = None,
+    moves: Moves | None = None,
     slopes: Tensor | None = None,
 ) -> Tensor:
     """Move a face's attributes, and go along one's own directions.
@@ -142,10 +142,9 @@ def edit(
             slopes = model.sensitivity(codes)
         columns = [model.attributes.index(name) for name in held]
         codes, moved = model.edit(codes, before, after, slopes, columns), True
-    for name, steps in (moves or {}).items():
-        if steps:
-            codes, moved = _direction(models, checkpoint, name).move(codes, steps), True
-    return models.get(checkpoint).model.decode(codes) if moved else encoded.reconstruction
+    there = along(models, checkpoint, codes, moves)
+    moved = moved or there is not codes
+    return models.get(checkpoint).model.decode(there) if moved else encoded.reconstruction
 
 
 def check_edit(
@@ -153,7 +152,7 @@ def check_edit(
     checkpoint: str,
     values: Mapping[str, float],
     held: Sequence[str],
-    moves: Mapping[str, float],
+    moves: Moves,
 ) -> None:
     """Check an edit before any picture is read; arguments as for :func:`edit`.
 
@@ -166,57 +165,7 @@ def check_edit(
         known = attribute_model(models, checkpoint).attributes
         check_attributes({**dict.fromkeys(held, 0), **values}, known)
     for name in moves:
-        _direction(models, checkpoint, name)
-
-
-def _direction(models: ModelCache, checkpoint: str, name: str) -> directions.Direction:
-    found = directions.load(name)
-    if found.checkpoint != checkpoint:
-        raise UnsupportedError(
-            f"The slider {name!r} was made with {found.checkpoint} and means nothing to "
-            f"{checkpoint}; choose that checkpoint, or make the slider again."
-        )
-    if found.checkpoint_hash != models.store.card(checkpoint).hashes.get(MODEL, ""):
-        raise UnsupportedError(
-            f"The slider {name!r} was made with other weights of {checkpoint}; make it again."
-        )
-    return found
-
-
-def make_direction(
-    models: ModelCache,
-    checkpoint: str,
-    name: str,
-    shown: Sequence[Encoded],
-    absent: Sequence[Encoded],
-) -> directions.Direction:
-    """Make a slider of one's own from pictures with and without something, and keep it.
-
-    Args:
-        models: The loaded models.
-        checkpoint: What encoded the pictures.
-        name: What to call it.
-        shown: Pictures with it: 8 or more, or one of a pair.
-        absent: Pictures without it.
-
-    Raises:
-        ConfigError: There are too few pictures, or the name is not usable.
-        UnsupportedError: The checkpoint has no latents.
-    """
-    model = models.get(checkpoint).model
-    if not isinstance(model, LatentModel):
-        raise UnsupportedError(f"{checkpoint} has no latents; no slider can be made of it.")
-    if not shown or not absent:
-        raise ConfigError("A slider needs pictures with it and pictures without it.")
-    made = directions.make(
-        name,
-        (checkpoint, models.store.card(checkpoint).hashes.get(MODEL, "")),
-        cat([one.latents for one in shown]),
-        cat([one.latents for one in absent]),
-        getattr(model, "covariance", None),
-    )
-    directions.save(made)
-    return made
+        direction(models, checkpoint, name)
 
 
 @torch.inference_mode()

@@ -9,6 +9,7 @@ from torch import Tensor
 from studio import latents
 from studio.checkpoints import Card, Loaded, ModelCache
 from studio.editing.encoding import Encoded
+from studio.editing.own import Moves, along
 from studio.errors import UnsupportedError
 from studio.methods.base import LatentModel, Operation, Translator
 
@@ -25,7 +26,12 @@ def _swapper(models: ModelCache, checkpoint: str) -> tuple[LatentModel, Card]:
 
 @torch.inference_mode()
 def swap(
-    models: ModelCache, checkpoint: str, receiver: Encoded, donor: Encoded, strength: float = 1.0
+    models: ModelCache,
+    checkpoint: str,
+    receiver: Encoded,
+    donor: Encoded,
+    strength: float = 1.0,
+    moves: Moves | None = None,
 ) -> Tensor:
     """Give the receiver the donor's object (GeneGAN Eq. 2, Bu).
 
@@ -35,28 +41,36 @@ def swap(
         receiver: Encoded by the same checkpoint.
         donor: Encoded by the same checkpoint.
         strength: 0 is the receiver itself, 1 the transplant; in [-1, 2].
+        moves: Steps of one's own sliders, which move the result.
 
     Returns:
         (1, 3, S, S) in [-1, 1].
 
     Raises:
-        UnsupportedError: The checkpoint cannot swap.
+        UnsupportedError: The checkpoint cannot swap, or a slider belongs to another one.
+        DataError: There is no such slider.
     """
     model, _ = _swapper(models, checkpoint)
-    if strength == 0:
-        return receiver.reconstruction
-    return model.decode(latents.swap(receiver.latents, donor.latents, [model.swap_part], strength))
+    codes = receiver.latents
+    if strength:
+        codes = latents.swap(codes, donor.latents, [model.swap_part], strength)
+    there = along(models, checkpoint, codes, moves)
+    return receiver.reconstruction if there is receiver.latents else model.decode(there)
 
 
 @torch.inference_mode()
-def remove(models: ModelCache, checkpoint: str, encoded: Encoded) -> Tensor:
+def remove(
+    models: ModelCache, checkpoint: str, encoded: Encoded, moves: Moves | None = None
+) -> Tensor:
     """Take the object away (GeneGAN Eq. 2, A0); (1, 3, S, S) in [-1, 1].
 
     Raises:
-        UnsupportedError: The checkpoint cannot swap.
+        UnsupportedError: The checkpoint cannot swap, or one of one's own sliders, which move the
+            result by ``moves`` steps, belongs to another one.
+        DataError: There is no such slider.
     """
     model, _ = _swapper(models, checkpoint)
-    return model.decode(model.remove(encoded.latents))
+    return model.decode(along(models, checkpoint, model.remove(encoded.latents), moves))
 
 
 @torch.inference_mode()
@@ -96,6 +110,7 @@ def blend(
     donors: Sequence[Encoded],
     places: Sequence[tuple[float, float]],
     strength: float = 1.0,
+    moves: Moves | None = None,
 ) -> Tensor:
     """Mix the objects of four donors bilinearly on the receiver (GeneGAN Eq. 6).
 
@@ -106,19 +121,22 @@ def blend(
         donors: Upper left, upper right, lower left, lower right.
         places: N pairs x, y in [0, 1], 0 at the left and at the top.
         strength: As for :func:`swap`.
+        moves: As for :func:`swap`.
 
     Returns:
         (N, 3, S, S) in [-1, 1].
 
     Raises:
-        UnsupportedError: The checkpoint cannot swap.
+        UnsupportedError: The checkpoint cannot swap, or a slider belongs to another one.
+        DataError: There is no such slider.
     """
     model, _ = _swapper(models, checkpoint)
     corners = [donor.latents.map(lambda p: p.expand(len(places), *p.shape[1:])) for donor in donors]
     x, y = torch.tensor(places, device=models.device, dtype=torch.float32).unbind(1)
     mixed = latents.bilinear(corners, x, y)
     own = receiver.latents.map(lambda p: p.expand(len(places), *p.shape[1:]))
-    return model.decode(latents.swap(own, mixed, [model.swap_part], strength))
+    swapped = latents.swap(own, mixed, [model.swap_part], strength)
+    return model.decode(along(models, checkpoint, swapped, moves))
 
 
 def interpolator(models: ModelCache, checkpoint: str) -> Loaded:

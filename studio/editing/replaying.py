@@ -85,12 +85,12 @@ def perform(
     if step.kind == "edit":
         edited = edit(models, step.checkpoint, receiver, step.values, step.held, step.moves)
     elif step.kind == "remove":
-        edited = remove(models, step.checkpoint, receiver)
+        edited = remove(models, step.checkpoint, receiver, step.moves)
     elif step.kind == "swap":
-        edited = swap(models, step.checkpoint, receiver, donors[0], step.strength)
+        edited = swap(models, step.checkpoint, receiver, donors[0], step.strength, step.moves)
     else:
         place = [(step.x, step.y)]
-        edited = blend(models, step.checkpoint, receiver, donors, place, step.strength)
+        edited = blend(models, step.checkpoint, receiver, donors, place, step.strength, step.moves)
     return receiver.reconstruction, edited
 
 

@@ -19,6 +19,7 @@ from studio.faces.composite import Compositor, Patch
 from studio.faces.detect import Face, find_faces
 from studio.images import Photo, Picture
 from studio.recipes import Recipe, Step
+from studio.ui import own
 from studio.ui.context import Context
 from studio.ui.draft import CHILDREN, DONOR, EXEMPLARS, RECEIVER, Draft, Seat
 
@@ -149,8 +150,13 @@ def encoded(context: Context, checkpoint: str, place: Ground) -> Encoded:
     return context.memory.get(
         ("encoded", checkpoint, place.key),
         lambda: editing.encode(context.models, checkpoint, place.photo.pixels, place.alignment),
-        lambda made: 4 * (made.reconstruction.numel() + made.latents.flatten().numel()),
+        encoded_bytes,
     )
+
+
+def encoded_bytes(made: Encoded) -> int:
+    """Say what an encoded face costs in memory."""
+    return 4 * (made.reconstruction.numel() + made.latents.flatten().numel())
 
 
 def donated(context: Context, draft: Draft, role: str) -> Encoded:
@@ -171,9 +177,11 @@ def edit(context: Context, draft: Draft, key: str) -> Edit:
     own = encoded(context, draft.checkpoint, place)
     if child.donor:
         donor = donated(context, draft, child.donor)
-        edited = editing.swap(context.models, draft.checkpoint, own, donor, draft.strength)
+        edited = editing.swap(
+            context.models, draft.checkpoint, own, donor, draft.strength, _moves(draft)
+        )
     else:
-        edited = editing.remove(context.models, draft.checkpoint, own)
+        edited = editing.remove(context.models, draft.checkpoint, own, _moves(draft))
     return Edit(place, own.reconstruction, edited, draft.checkpoint)
 
 
@@ -182,8 +190,14 @@ def blend(context: Context, draft: Draft, places: Sequence[tuple[float, float]])
     place = ground(context, draft, RECEIVER)
     own = encoded(context, draft.checkpoint, place)
     donors = [donated(context, draft, role) for role in EXEMPLARS]
-    mixed = editing.blend(context.models, draft.checkpoint, own, donors, places, draft.strength)
+    mixed = editing.blend(
+        context.models, draft.checkpoint, own, donors, places, draft.strength, _moves(draft)
+    )
     return [Edit(place, own.reconstruction, one[None], draft.checkpoint) for one in mixed]
+
+
+def _moves(draft: Draft) -> dict[str, float]:
+    return own.living(draft.checkpoint, draft.moves)
 
 
 def patch(context: Context, made: Edit) -> Patch:
@@ -237,15 +251,20 @@ def next_step(draft: Draft) -> tuple[str, Step]:
     Raises:
         RecipeError: There is nothing on the stage yet.
     """
+    moves = _moves(draft)
     if draft.mode == "blend" and draft.ready(RECEIVER, *EXEMPLARS):
         x, y = draft.place
-        return RECEIVER, Step("blend", draft.checkpoint, "", EXEMPLARS, draft.strength, x, y)
+        return RECEIVER, Step(
+            "blend", draft.checkpoint, "", EXEMPLARS, draft.strength, x, y, moves=moves
+        )
     if draft.mode == "blend" or not draft.shown or not draft.checkpoint:
         raise RecipeError("There is no result yet: add the photos first, or click an example.")
     child = CHILDREN[draft.shown]
     if not child.donor:
-        return child.base, Step("remove", draft.checkpoint, "")
-    return child.base, Step("swap", draft.checkpoint, "", (child.donor,), draft.strength)
+        return child.base, Step("remove", draft.checkpoint, "", moves=moves)
+    return child.base, Step(
+        "swap", draft.checkpoint, "", (child.donor,), draft.strength, moves=moves
+    )
 
 
 def settle(draft: Draft) -> Draft:
@@ -265,7 +284,14 @@ def settle(draft: Draft) -> Draft:
         if RECEIVER in draft.seats:
             seats[DONOR] = draft.seats[RECEIVER]
     done = replace(step, donors=tuple(names.values()))
-    return replace(draft, seats=seats, applied=(*applied, done), child="receives", mode="swap")
+    return replace(
+        draft,
+        seats=seats,
+        applied=(*applied, done),
+        child="receives",
+        mode="swap",
+        moves={},
+    )
 
 
 def result(
@@ -355,6 +381,7 @@ def settings(draft: Draft, recipe: Recipe, seats: Mapping[str, Seat]) -> Draft:
     changes: dict[str, object] = {
         "checkpoint": last.checkpoint,
         "strength": last.strength,
+        "moves": dict(last.moves),
         "mode": "blend" if last.kind == "blend" else "swap",
         "child": "without" if last.kind == "remove" else "receives",
         "cell": round(last.y * (side - 1)) * side + round(last.x * (side - 1)),

@@ -6,7 +6,7 @@ so that undo is a list of drafts and a session keeps no photograph.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Generic, Literal, Protocol, Self, TypeVar
+from typing import Generic, Literal, Self, TypeVar
 
 from studio.faces.align import Alignment
 from studio.recipes import Step
@@ -78,6 +78,7 @@ class Draft:
         strength: In [-1, 2].
         side: Cells along a side of the blend's grid.
         cell: Index of the cell on the stage, row by row.
+        moves: Steps of one's own sliders by name, in deviations.
     """
 
     seats: Mapping[str, Seat] = field(default_factory=dict)
@@ -88,6 +89,7 @@ class Draft:
     strength: float = 1.0
     side: int = 5
     cell: int = 12
+    moves: Mapping[str, float] = field(default_factory=dict)
 
     def ready(self, *roles: str) -> bool:
         """Say whether these roles have a photograph whose crop is settled."""
@@ -123,67 +125,67 @@ class Draft:
         return "" if any(seat.doubt for seat in seated) else next(iter(possible), "")
 
     @property
-    def still(self) -> "Draft":
-        """The same without the strength, which a slider drags."""
-        return replace(self, strength=0)
-
-    @property
     def place(self) -> tuple[float, float]:
         """Where the chosen cell lies in the unit square of the four exemplars, x and y."""
         row, column = divmod(min(self.cell, self.side**2 - 1), self.side)
         return column / (self.side - 1), row / (self.side - 1)
 
 
+def without(values: Mapping[str, float], name: str) -> dict[str, float]:
+    """Return the values of all other names."""
+    return {key: value for key, value in values.items() if key != name}
+
+
 def _path(draft: Draft, role: str) -> str:
     return draft.seats[role].path if role in draft.seats else ""
 
 
-class Undoable(Protocol):
-    """What a timeline keeps: plain data whose moves of one control are undone as one."""
-
-    @property
-    def still(self) -> "Undoable":
-        """The same without what a drag moves."""
-
-
-U = TypeVar("U", bound=Undoable)
+U = TypeVar("U")
 
 
 @dataclass(frozen=True)
 class Timeline(Generic[U]):
-    """The present draft between those that undo and redo lead to."""
+    """The present draft between those that undo and redo lead to.
+
+    Attributes:
+        present: What is shown.
+        past: What undo leads to, the nearest last.
+        future: What redo leads to, the nearest first.
+        drag: The control whose move made the present draft; empty where it was something else.
+    """
 
     present: U
     past: tuple[U, ...] = ()
     future: tuple[U, ...] = ()
+    drag: str = ""
 
-    def then(self, draft: U) -> Self:
-        """Go on with another draft; moves of one slider in a row are undone as one."""
+    def then(self, draft: U, drag: str = "") -> Self:
+        """Go on with another draft.
+
+        Args:
+            draft: What is shown next.
+            drag: The control that is dragged, if one is: its moves in a row are undone as one.
+        """
         if draft == self.present:
             return self
-        if self.continues(draft):
+        if drag and drag == self.drag:
             return replace(self, present=draft, future=())
         past = (*self.past, self.present)[-MOST_DRAFTS:]
-        return replace(self, present=draft, past=past, future=())
-
-    def continues(self, draft: U) -> bool:
-        """Say whether a draft goes on with the move that made the present one."""
-        dragged = draft.still == self.present.still
-        return dragged and bool(self.past) and self.past[-1].still == draft.still
+        return replace(self, present=draft, past=past, future=(), drag=drag)
 
     def undo(self) -> Self:
         """Go one draft back, if there is one."""
         if not self.past:
             return self
         future = (self.present, *self.future)
-        return replace(self, present=self.past[-1], past=self.past[:-1], future=future)
+        return replace(self, present=self.past[-1], past=self.past[:-1], future=future, drag="")
 
     def redo(self) -> Self:
         """Take an undo back, if there was one."""
         if not self.future:
             return self
         past = (*self.past, self.present)
-        return replace(self, present=self.future[0], past=past, future=self.future[1:])
+        return replace(self, present=self.future[0], past=past, future=self.future[1:], drag="")
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from torch import Tensor
 from studio import editing, images
 from studio.checkpoints import Card
 from studio.images import Picture
-from studio.ui import bench
+from studio.ui import bench, own
 from studio.ui.bench import Edit, Ground
 from studio.ui.components import bare_object, data_uri, sharp_uri
 from studio.ui.context import Context
@@ -153,7 +153,7 @@ def stage(context: Context, draft: Draft, *, with_base: bool = True) -> dict[str
     made = _made(context, draft)
     if made is None:
         return _unedited_stage(context, draft)
-    serial = f"{draft.strength:.2f}"
+    serial = " ".join([f"{draft.strength:.2f}", *own.words(draft.moves)])
     return edited(context, made, caption(context, draft), serial, with_base=with_base)
 
 
@@ -278,13 +278,15 @@ def model_output(made: Tensor) -> dict[str, str]:
 
 def caption(context: Context, draft: Draft) -> str:
     """Say what is on the stage."""
-    subject = bare_object(context.store.card(draft.checkpoint))
+    card = context.store.card(draft.checkpoint)
     if draft.mode == "blend":
         x, y = draft.place
-        return f"A with a blend of four ({subject}): {x:.0%} right, {y:.0%} down"
-    words = child_label(draft.shown, editing.object_name(context.store.card(draft.checkpoint)))
-    strength = f", strength {draft.strength:.2f}" if CHILDREN[draft.shown].donor else ""
-    return f"{words}{strength}"
+        words = [f"A with a blend of four ({bare_object(card)}): {x:.0%} right, {y:.0%} down"]
+    else:
+        words = [child_label(draft.shown, editing.object_name(card))]
+        if CHILDREN[draft.shown].donor:
+            words.append(f"strength {draft.strength:.2f}")
+    return ", ".join([*words, *own.words(own.living(draft.checkpoint, draft.moves))])
 
 
 def child_label(key: str, subject: str) -> str:
@@ -336,8 +338,9 @@ def _step_sentence(context: Context, draft: Draft, index: int) -> str:
     step = draft.applied[index]
     subject = bare_object(context.store.card(step.checkpoint))
     if step.kind == "remove":
-        return f"{subject.capitalize()} removed"
-    what = (
-        "of a blend of four" if step.kind == "blend" else f"of {draft.seats[step.donors[0]].name}"
-    )
-    return f"{subject.capitalize()} {what}, strength {step.strength:.2f}"
+        words = [f"{subject.capitalize()} removed"]
+    else:
+        blended = step.kind == "blend"
+        what = "a blend of four" if blended else draft.seats[step.donors[0]].name
+        words = [f"{subject.capitalize()} of {what}", f"strength {step.strength:.2f}"]
+    return ", ".join([*words, *own.words(step.moves)])

@@ -24,11 +24,26 @@ from studio.ui.portrait.draft import Portrait
 
 
 def editors(context: Context) -> list[Card]:
-    """List the checkpoints with sliders: those that know attributes, then those with own ones."""
+    """List the checkpoints for portraits.
+
+    Those that know attributes come first, then those with sliders of one's own, then those that
+    one can be made of.
+    """
     cards = context.store.cards()
-    knowing = [card for card in cards if Operation.EDIT in card.entry.operations]
     own = {directions.load(name).checkpoint for name in directions.names()}
-    return [*knowing, *(card for card in cards if card.name in own and card not in knowing)]
+
+    def rank(card: Card) -> int:
+        if Operation.EDIT in card.entry.operations:
+            return 0
+        return 1 if card.name in own else 2
+
+    encoding = {Operation.SWAP, Operation.INTERPOLATE}
+    usable = [
+        card
+        for card in cards
+        if rank(card) < 2 or (card.spec.shows_faces and card.entry.operations & encoding)
+    ]
+    return sorted(usable, key=rank)
 
 
 def composers(context: Context) -> list[Card]:

@@ -5,11 +5,9 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from studio.recipes import Step
-from studio.ui.draft import RECEIVER, Draft, Seat, Timeline
+from studio.ui.draft import RECEIVER, Draft, Seat, Timeline, without
 
 Mode = Literal["photo", "compose"]
-# How far one's own sliders go, in deviations.
-REACH = 3.0
 MOST_SHEET = 25
 
 
@@ -47,13 +45,6 @@ class Portrait:
     chosen: int = 0
 
     @property
-    def still(self) -> "Portrait":
-        """The same without the slider that moved last, which a drag moves."""
-        return replace(
-            self, values=_without(self.values, self.last), moves=_without(self.moves, self.last)
-        )
-
-    @property
     def ready(self) -> bool:
         """Whether there is a face whose sliders can be moved."""
         return bool(self.checkpoint and self.photo and not self.photo.doubt)
@@ -84,7 +75,7 @@ class Portrait:
         if not name:
             return replace(self, values={}, moves={}, last="")
         return replace(
-            self, values=_without(self.values, name), moves=_without(self.moves, name), last=""
+            self, values=without(self.values, name), moves=without(self.moves, name), last=""
         )
 
     def hold(self, name: str) -> "Portrait":
@@ -101,17 +92,8 @@ class Portrait:
         return begun if same else replace(begun, applied=(), values={}, moves={}, last="")
 
 
-def _without(values: Mapping[str, float], name: str) -> dict[str, float]:
-    return {key: value for key, value in values.items() if key != name}
-
-
 @dataclass(frozen=True)
 class Portraits(Timeline[Portrait]):
     """The timeline of a face."""
 
     present: Portrait = field(default_factory=Portrait)
-
-    def continues(self, draft: Portrait) -> bool:
-        """Say whether the slider that moved last moves on; another one begins a move of its own."""
-        same = bool(draft.last) and draft.last == self.present.last
-        return same and draft.still == self.present.still

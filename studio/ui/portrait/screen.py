@@ -4,16 +4,17 @@ import hashlib
 import math
 from typing import Any
 
-from studio import directions, editing, images, traits
+from studio import editing, images, traits
 from studio.checkpoints import Card
 from studio.errors import StudioError
+from studio.methods.base import Operation
 from studio.ui import bench as photo_bench
-from studio.ui import screen
+from studio.ui import own, screen
 from studio.ui.components import data_uri, sharp_uri
 from studio.ui.context import Context
 from studio.ui.draft import RECEIVER, Draft
 from studio.ui.portrait import bench
-from studio.ui.portrait.draft import REACH, Portrait
+from studio.ui.portrait.draft import Portrait
 
 # Changes below this are the judge's own noise.
 _NOTABLE = 0.05
@@ -23,15 +24,18 @@ NO_CHECKPOINT = (
     "There is no checkpoint with attribute sliders yet. Train one with `latent-studio train "
     "--method attribute-mapping`, or copy its folder into checkpoints/ and reload the page."
 )
+NO_SLIDERS = "This model has no sliders yet: make your own below, from examples."
 _MOVE = "Move a slider: the face follows."
 
 
 def about(card: Card) -> str:
     """Say in one line what a checkpoint with sliders does."""
-    count = len(card.spec.attributes)
     trained = f" Trained on {card.data_set}." if card.data_set else ""
+    knows = "has the sliders that you make of it"
+    if {Operation.EDIT, Operation.GENERATE} & card.entry.operations:
+        knows = f"knows {len(card.spec.attributes)} attributes"
     return (
-        f"{card.entry.title}: knows {count} attributes, sees a face as {card.spec.size} × "  # noqa: RUF001
+        f"{card.entry.title}: {knows}, sees a face as {card.spec.size} × "  # noqa: RUF001
         f"{card.spec.size} pixels.{trained}"
     )
 
@@ -80,7 +84,7 @@ def serial(portrait: Portrait) -> str:
 def caption(portrait: Portrait) -> str:
     """Say what the edit on the stage is."""
     moved = [f"{traits.label(name)} {value:.0%}" for name, value in portrait.values.items()]
-    moved += [f"{name} {steps:+.1f}" for name, steps in portrait.moves.items() if steps]
+    moved += own.words(portrait.moves)
     return ", ".join(moved) if moved else _MOVE
 
 
@@ -158,11 +162,13 @@ def sliders(context: Context, portrait: Portrait) -> dict[str, Any]:
         }
         for group, names in traits.grouped(list(begun)).items()
     ]
+    mine = [] if composing else own.entries(portrait.checkpoint, portrait.moves)
     return {
         "groups": groups,
+        "hint": "" if groups or mine else NO_SLIDERS,
         "composing": composing,
-        "own": [] if composing else _own(portrait),
-        "reach": REACH,
+        "own": mine,
+        "reach": own.REACH,
         "presets": [one.label for one in traits.PRESETS if set(one.values) <= set(begun)],
         "notes": traits.contradictions(now) if composing else [],
     }
@@ -171,14 +177,6 @@ def sliders(context: Context, portrait: Portrait) -> dict[str, Any]:
 def _plain(portrait: Portrait) -> Portrait:
     """The same portrait with nothing asked for."""
     return portrait.put_back()
-
-
-def _own(portrait: Portrait) -> list[dict[str, Any]]:
-    """Describe one's own sliders of the checkpoint."""
-    return [
-        {"name": name, "label": name, "value": portrait.moves.get(name, 0.0), "origin": 0.0}
-        for name in directions.names(portrait.checkpoint)
-    ]
 
 
 def leaks(context: Context, portrait: Portrait) -> dict[str, Any]:

@@ -13,13 +13,14 @@ from studio.images import MAX_BYTES, MAX_RESULT_BYTES
 from studio.recipes import Recipe, is_result
 from studio.ui import bench as photo_bench
 from studio.ui import examples
+from studio.ui import own as own_sliders
 from studio.ui.components import choices, data_uri, note, photo_drop, scripted, sources_fold
 from studio.ui.components import stage as stage_component
 from studio.ui.context import Context
 from studio.ui.draft import RECEIVER, Seat
 from studio.ui.guard import guarded, heard, uploaded
 from studio.ui.portrait import bench, screen
-from studio.ui.portrait.draft import MOST_SHEET, REACH, Portrait, Portraits
+from studio.ui.portrait.draft import MOST_SHEET, Portrait, Portraits
 from studio.ui.repaint import (
     QUICK,
     SLOW,
@@ -395,15 +396,19 @@ def on_seed(context: Context, history: Portraits, seed: float | None) -> Portrai
 def on_slide(context: Context, event: Event, history: Portraits) -> list[Any]:
     """Follow a slider: only the changed part of the picture is made and sent."""
     portrait = _slid(history.present, event)
-    return [history.then(portrait), screen.stage(context, portrait, with_base=False)]
+    return [
+        history.then(portrait, f"slider {portrait.last}"),
+        screen.stage(context, portrait, with_base=False),
+    ]
 
 
 def _slid(portrait: Portrait, event: Event) -> Portrait:
-    name, value, own = str(event["name"]), float(event["value"]), bool(event.get("own"))
-    least, most = (-REACH, REACH) if own else (0.0, 1.0)
-    if not least <= value <= most:
-        raise ConfigError(f"{name} goes from {least:g} to {most:g}, not to {value:g}.")
-    return portrait.slide(name, value, own=own)
+    if event.get("own"):
+        return portrait.slide(*own_sliders.asked(event), own=True)
+    name, value = str(event["name"]), float(event["value"])
+    if not 0 <= value <= 1:
+        raise ConfigError(f"{name} goes from 0 to 1, not to {value:g}.")
+    return portrait.slide(name, value)
 
 
 def on_rest(context: Context, history: Portraits) -> list[Any]:

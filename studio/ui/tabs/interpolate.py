@@ -7,6 +7,7 @@ import gradio as gr
 
 from studio.errors import ConfigError, StudioError
 from studio.interpolation import LEAST_SIDE, MOST_FRAMES, MOST_MODELS, MOST_SIDE, Style
+from studio.ui import own
 from studio.ui.components import choices, note, photo_drop, scripted, sharp_uri, sources_fold
 from studio.ui.context import Context
 from studio.ui.guard import guarded, heard
@@ -48,6 +49,7 @@ class Desk:
     path: gr.Radio
     frames: gr.Slider
     side: gr.Slider
+    own: gr.HTML
     undo: gr.Button
     redo: gr.Button
     format: gr.Radio
@@ -75,6 +77,7 @@ class Desk:
             self.path,
             self.frames,
             self.side,
+            self.own,
             self.undo,
             self.redo,
         ]
@@ -136,6 +139,8 @@ def _build_controls(
     )  # fmt: skip
     frames = gr.Slider(LEAST_SIDE, MOST_SIDE, 9, step=1, label="Pictures in a row")
     side = gr.Slider(LEAST_SIDE, MOST_SIDE, 9, step=1, label="Pictures along a side", visible=False)
+    # Events: ``slide`` (name, value), ``rest``, ``reset`` (name). Empty where there is no slider.
+    own_sliders = scripted("ls-sliders", "sliders.js", elem_id="walk-own")
     with gr.Row(elem_classes="ls-pair"):
         undo, redo = gr.Button("Undo", size="sm"), gr.Button("Redo", size="sm")
     gr.HTML('<h3 class="ls-title">Save</h3>', apply_default_css=False)
@@ -152,7 +157,8 @@ def _build_controls(
     file = gr.DownloadButton("Download", visible="hidden", elem_id="walk-file")
     return Desk(
         drops, samples_title, shown, examples, stage, rows, checkpoint, about, mode, others, path,
-        frames, side, undo, redo, format, count, size, ease, ping_pong, every, save, file,
+        frames, side, own_sliders, undo, redo, format, count, size, ease, ping_pong, every, save,
+        file,
     )  # fmt: skip
 
 
@@ -175,6 +181,15 @@ def _bind(context: Context, desk: Desk) -> None:
         on(control.input, guarded(context, painted(handler)), control, **SLOW)
     on(desk.frames.release, guarded(context, painted(on_frames)), desk.frames)
     on(desk.side.release, guarded(context, painted(on_side)), desk.side)
+    desk.own.slide(
+        heard(context, on_own),
+        history,
+        [history, desk.stage],
+        trigger_mode="always_last",
+        **QUICK,
+    )
+    on(desk.own.rest, guarded(context, painted(on_refresh)), trigger_mode="always_last")
+    on(desk.own.reset, heard(context, painted(on_back)))
     on(desk.undo.click, guarded(context, painted(on_undo)))
     on(desk.redo.click, guarded(context, painted(on_redo)))
     desk.stage.rest(heard(context, on_rest), history, [history, desk.undo, desk.redo], **QUICK)
@@ -221,6 +236,7 @@ def paint(context: Context, history: Walks) -> list[Any]:
         gr.Radio(value=walk.path, visible=strip),
         gr.Slider(value=walk.frames, visible=strip),
         gr.Slider(value=walk.side, visible=not strip),
+        own.alone(walk.checkpoint, walk.moves),
         gr.Button(interactive=bool(history.past)),
         gr.Button(interactive=bool(history.future)),
     ]
@@ -345,12 +361,23 @@ def on_move(context: Context, data: dict[str, Any]) -> dict[str, Any]:
 
 def on_rest(context: Context, event: Event, history: Walks) -> list[Any]:
     """Note where the dot came to rest."""
-    moved = history.then(replace(history.present, place=_place(event)))
+    moved = history.then(replace(history.present, place=_place(event)), "dot")
     return [
         moved,
         gr.Button(interactive=bool(moved.past)),
         gr.Button(interactive=bool(moved.future)),
     ]
+
+
+def on_own(context: Context, event: Event, history: Walks) -> list[Any]:
+    """Follow one of one's own sliders: it moves every picture of the model on the stage."""
+    walk = own.slid(history.present, event)
+    return [history.then(walk, f"own {event['name']}"), screen.stage(context, walk)]
+
+
+def on_back(context: Context, event: Event, history: Walks) -> Walks:
+    """Put one of one's own sliders back."""
+    return history.then(own.put_back(history.present, event))
 
 
 def on_format(format: str) -> list[Any]:

@@ -10,7 +10,7 @@ import gradio as gr
 from studio import editing, images
 from studio.images import MAX_BYTES, MAX_RESULT_BYTES, Photo
 from studio.recipes import Recipe, is_result
-from studio.ui import bench, examples, screen
+from studio.ui import bench, examples, own, screen
 from studio.ui.components import (
     choices,
     data_uri,
@@ -18,6 +18,7 @@ from studio.ui.components import (
     note,
     photo_drop,
     picker_choices,
+    scripted,
     sources_fold,
 )
 from studio.ui.components import stage as stage_component
@@ -55,6 +56,7 @@ class Desk:
     mode: gr.Radio
     strength: gr.Slider
     side: gr.Slider
+    own: gr.HTML
     undo: gr.Button
     redo: gr.Button
     settle: gr.Button
@@ -76,6 +78,7 @@ class Desk:
             self.mode,
             self.strength,
             self.side,
+            self.own,
             self.undo,
             self.redo,
             self.settle,
@@ -123,6 +126,8 @@ def _build_controls(
         info="0 is the photo itself, 1 the swap; beyond exaggerates, below inverts.",
     )  # fmt: skip
     side = gr.Slider(3, 7, 5, step=1, label="Pictures along a side of the grid", visible=False)
+    # Events: ``slide`` (name, value), ``rest``, ``reset`` (name). Empty where there is no slider.
+    own_sliders = scripted("ls-sliders", "sliders.js", elem_id="swap-own")
     with gr.Row(elem_classes="ls-pair"):
         undo, redo = gr.Button("Undo", size="sm"), gr.Button("Redo", size="sm")
     settle = gr.Button("Apply and continue", size="sm", elem_id="settle")
@@ -137,8 +142,8 @@ def _build_controls(
     save = gr.Button("Save as PNG", variant="primary", elem_id="save")
     file = gr.DownloadButton("Download", visible="hidden", elem_id="saved-file")
     return Desk(
-        drops, extra, shown, stage, strip, checkpoint, about, mode, strength, side, undo, redo,
-        settle, steps, output, pictures, save, file,
+        drops, extra, shown, stage, strip, checkpoint, about, mode, strength, side,
+        own_sliders, undo, redo, settle, steps, output, pictures, save, file,
     )  # fmt: skip
 
 
@@ -152,6 +157,15 @@ def _bind(context: Context, desk: Desk) -> None:
     on(desk.checkpoint.input, guarded(context, painted(on_checkpoint)), desk.checkpoint)
     on(desk.mode.input, guarded(context, painted(on_mode)), desk.mode)
     on(desk.side.release, guarded(context, painted(on_side)), desk.side)
+    desk.own.slide(
+        heard(context, on_own),
+        history,
+        [history, desk.stage],
+        trigger_mode="always_last",
+        **QUICK,
+    )
+    on(desk.own.rest, guarded(context, painted(on_refresh)), trigger_mode="always_last")
+    on(desk.own.reset, heard(context, painted(on_back)))
     on(desk.undo.click, guarded(context, painted(on_undo)))
     on(desk.redo.click, guarded(context, painted(on_redo)))
     on(desk.settle.click, guarded(context, painted(on_settle)))
@@ -194,6 +208,7 @@ def paint(context: Context, history: History) -> list[Any]:
             interactive=shown.has_strength,
         ),
         gr.Slider(value=draft.side, visible=draft.mode == "blend"),
+        own.alone(draft.checkpoint, draft.moves),
         gr.Button(interactive=bool(history.past)),
         gr.Button(interactive=bool(history.future)),
         gr.Button(interactive="patch" in shown.stage),
@@ -239,6 +254,8 @@ def on_photo(context: Context, role: str, event: Event, history: History) -> His
     recipe = Recipe.from_photo(photo)
     # What sliders made is a photograph here like any other.
     if recipe is not None and {step.kind for step in recipe.steps} <= KINDS_HERE:
+        for step in recipe.steps:
+            editing.check_edit(context.models, step.checkpoint, {}, (), step.moves)
         return history.then(_restored(history.present, photo, recipe))
     return history.then(history.present.seat(role, bench.seat_photo(context, path, photo)))
 
@@ -273,7 +290,7 @@ def on_choice(context: Context, event: Event, history: History) -> History:
 
 def on_checkpoint(context: Context, history: History, name: str) -> History:
     """Swap something else."""
-    return history.then(replace(history.present, checkpoint=name))
+    return history.then(replace(history.present, checkpoint=name, moves={}))
 
 
 def on_mode(context: Context, history: History, mode: str) -> History:
@@ -290,12 +307,26 @@ def on_side(context: Context, history: History, side: float) -> History:
 def on_slide(context: Context, history: History, strength: float) -> list[Any]:
     """Follow the slider: only the changed part of the picture is made and sent."""
     draft = replace(history.present, strength=float(strength))
-    return [history.then(draft), screen.stage(context, draft, with_base=False)]
+    return [history.then(draft, "strength"), screen.stage(context, draft, with_base=False)]
 
 
 def on_strength(context: Context, history: History, strength: float) -> History:
     """Show everything at the strength where the slider came to rest."""
-    return history.then(replace(history.present, strength=float(strength)))
+    return history.then(replace(history.present, strength=float(strength)), "strength")
+
+
+def on_own(context: Context, event: Event, history: History) -> list[Any]:
+    """Follow one of one's own sliders; arguments as for :func:`on_slide`."""
+    draft = own.slid(history.present, event)
+    return [
+        history.then(draft, f"own {event['name']}"),
+        screen.stage(context, draft, with_base=False),
+    ]
+
+
+def on_back(context: Context, event: Event, history: History) -> History:
+    """Put one of one's own sliders back."""
+    return history.then(own.put_back(history.present, event))
 
 
 def on_settle(context: Context, history: History) -> History:

@@ -5,6 +5,7 @@ dot costs one decode.
 """
 
 from collections.abc import Hashable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from studio.errors import ImageError, UnsupportedError
 from studio.faces.align import Alignment
 from studio.images import Photo, Picture
 from studio.interpolation import CROSS_FADE, Place, Quality, Style
-from studio.ui import bench
+from studio.ui import bench, own
 from studio.ui.bench import Ground
 from studio.ui.context import Context
 from studio.ui.draft import Draft, Seat
@@ -29,17 +30,33 @@ def ground(context: Context, walk: Walk, corner: str) -> Ground:
 
 
 def corners(context: Context, walk: Walk, checkpoint: str) -> list[Encoded]:
-    """Encode the pictures once per checkpoint; the cross-fade takes the stage's."""
+    """Encode the pictures once per checkpoint; the cross-fade takes the stage's.
+
+    One's own sliders of the checkpoint on the stage move its pictures, and nobody else's.
+    """
     name = walk.checkpoint if checkpoint == CROSS_FADE else checkpoint
     places = [ground(context, walk, corner) for corner in walk.seated]
-    return [bench.encoded(context, name, place) for place in places]
+    found = [bench.encoded(context, name, place) for place in places]
+    moves = own.living(name, walk.moves) if name == walk.checkpoint else {}
+    if not moves:
+        return found
+    return [
+        context.memory.get(
+            ("moved", name, place.key, tuple(sorted(moves.items()))),
+            partial(editing.moved, context.models, one, moves),
+            bench.encoded_bytes,
+        )
+        for place, one in zip(places, found, strict=True)
+    ]
 
 
 def _key(context: Context, walk: Walk, checkpoint: str) -> Hashable:
     """Return all that a path depends on, but for the places on it."""
     grounds = tuple(ground(context, walk, corner).key for corner in walk.seated)
     size = context.store.card(walk.checkpoint).spec.size if checkpoint == CROSS_FADE else 0
-    return checkpoint, size, grounds, walk.kind
+    stage = checkpoint in (walk.checkpoint, CROSS_FADE)
+    moves = tuple(sorted(own.living(walk.checkpoint, walk.moves).items())) if stage else ()
+    return checkpoint, size, grounds, walk.kind, moves
 
 
 def pictures(context: Context, walk: Walk, checkpoint: str, places: Sequence[Place]) -> Picture:

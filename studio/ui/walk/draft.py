@@ -26,6 +26,7 @@ class Walk:
         side: Pictures along a side of the grid.
         place: Where the dot is, x and y in [0, 1]; in a strip y means nothing.
         last: Corner that got its picture last.
+        moves: Steps of one's own sliders by name, in deviations; they move all pictures.
     """
 
     seats: Mapping[str, Seat] = field(default_factory=dict)
@@ -37,6 +38,7 @@ class Walk:
     side: int = 9
     place: Place = (0.5, 0.5)
     last: str = "d"
+    moves: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def turn(self) -> str:
@@ -44,11 +46,6 @@ class Walk:
         empty = [corner for corner in CORNERS if corner not in self.seats]
         following = CORNERS[(CORNERS.index(self.last) + 1) % len(CORNERS)]
         return empty[0] if empty else following
-
-    @property
-    def still(self) -> "Walk":
-        """The same without the dot's place, which a drag moves."""
-        return replace(self, place=(0.0, 0.0))
 
     @property
     def seated(self) -> list[str]:
@@ -85,7 +82,9 @@ class Walk:
             rows = tuple(checkpoint if name == self.checkpoint else name for name in rows)
         if checkpoint not in rows:
             rows = (checkpoint, *rows)[:MOST_MODELS]
-        return replace(self, checkpoint=checkpoint, rows=rows)
+        # One's own sliders belong to one checkpoint.
+        moves = self.moves if checkpoint == self.checkpoint else {}
+        return replace(self, checkpoint=checkpoint, rows=rows, moves=moves)
 
     def compare(self, others: list[str]) -> "Walk":
         """Choose the rows beside the checkpoint on the stage; those that stay keep their place."""
