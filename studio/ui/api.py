@@ -4,6 +4,7 @@ Pictures come as uploads (``/gradio_api/upload``, or ``gradio_client.handle_file
 is refused. ``--auth`` protects these endpoints as it does the page.
 """
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,15 @@ import gradio as gr
 from gradio.events import api as endpoint
 
 from studio import editing, images
+from studio.augment import AugmentRequest
+from studio.augment import augment as carry_out
+from studio.data.folder import open_set
 from studio.editing import Encoded, Subject
 from studio.errors import CheckpointError, ConfigError, FaceError
 from studio.faces.align import Alignment
 from studio.faces.detect import find_faces
 from studio.interpolation import CROSS_FADE, Style, check, compare, write
+from studio.ui.augmenting import pack, received_set
 from studio.ui.context import Context
 from studio.ui.guard import guarded, uploaded
 from studio.ui.seats import new_file
@@ -69,7 +74,7 @@ def build(context: Context) -> None:
 
 
 def _build_attributes(context: Context) -> None:
-    """Register ``/edit``, ``/measure``, ``/generate`` and ``/directions``."""
+    """Register ``/edit``, ``/measure``, ``/generate``, ``/directions`` and ``/augment``."""
 
     def edit(
         picture: gr.FileData,
@@ -107,9 +112,38 @@ def _build_attributes(context: Context) -> None:
         """Make a slider from 8 or more pictures with and without something, or from a pair."""
         return made(checkpoint, name, shown, absent, aligned)
 
+    def augment(
+        data: gr.FileData,
+        checkpoint: str,
+        strategy: str = "balancing",
+        amount: float = 1.0,
+        source: str = "attributes",
+        variation: float = 1.0,
+        most: int = 8,
+        classifier: str = editing.JUDGE,
+        agreement: float | None = None,
+        ssim: float = 0.0,
+        seed: int = 0,
+    ) -> tuple[gr.FileData, dict[str, Any]]:
+        """Make labelled pictures for a zipped data set; returns a zip of them and a report."""
+        asked = AugmentRequest(
+            str(checkpoint),
+            str(strategy),
+            float(amount),
+            str(source),
+            float(variation),
+            int(most),
+            str(classifier or ""),
+            None if agreement is None else float(agreement),
+            float(ssim),
+            int(seed),
+        )
+        return augmented(data, asked)
+
     edited, measured = guarded(context, on_edit), guarded(context, on_measure)
     generated, made = guarded(context, on_generate), guarded(context, on_direction)
-    for function in (edit, measure, generate, directions):
+    augmented = guarded(context, on_augment)
+    for function in (edit, measure, generate, directions, augment):
         name = function.__name__
         endpoint(function, api_name=name, concurrency_id=LONG, concurrency_limit=1)
 
@@ -220,6 +254,22 @@ def on_direction(
     """Make a slider of one's own from uploads."""
     groups = [_corners(context, checkpoint, _listed(files), aligned) for files in (shown, absent)]
     return editing.make_direction(context.models, checkpoint, str(name), *groups).facts()
+
+
+def on_augment(context: Context, data: Any, asked: AugmentRequest) -> list[Any]:
+    """Carry an augmentation of an uploaded zip out; nothing but the result is left behind."""
+    path = received_set(data.get("path") if isinstance(data, dict) else None)
+    output = new_file(f"{path.stem}-augmented")
+    try:
+        report = carry_out(
+            context.models, asked, open_set(path), output, lambda done, total: None, lambda: False
+        )
+        target = output.with_name(f"{output.name}.zip")
+        pack(output, target)
+    finally:
+        for folder in (output, output.with_name(f"{output.name}.part")):
+            shutil.rmtree(folder, ignore_errors=True)
+    return [_file(target), {**report.to_dict(), "output": target.name}]
 
 
 def _mapping(name: str, given: Any) -> dict[str, float]:

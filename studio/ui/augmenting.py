@@ -31,10 +31,11 @@ from studio.augment.plans import Labels, Plan, Spread
 from studio.checkpoints import Card
 from studio.data import celeba
 from studio.data.folder import TABLE, DataSet, open_set
-from studio.errors import ConfigError, DataError, StudioError
+from studio.errors import ConfigError, DataError, ImageError, StudioError
 from studio.images import Picture
 from studio.methods.base import Operation
 from studio.ui.context import Context
+from studio.ui.guard import uploaded
 
 BEFORE, DOUBLED, BALANCED = "Before", "Random doubling", "Dynamic balancing"
 # Plans are drawn for so many pictures at most: more would not look different.
@@ -49,6 +50,7 @@ PAUSE = 0.5
 MAKES = frozenset({Operation.GENERATE, Operation.EDIT, Operation.TRANSLATE})
 MINUS = "−"  # noqa: RUF001
 _PART = ".part"
+NO_FILE = "No zip was received; upload a .zip with pictures and an attributes.csv."
 
 
 # Data sets.
@@ -595,6 +597,21 @@ def changes(operations: Sequence[Mapping[str, Any]], most: int = 3) -> str:
         return "nothing changed"
     more = f" and {len(named) - most} more" if len(named) > most else ""
     return ", ".join(named[:most]) + more
+
+
+def received_set(file: Any) -> Path:
+    """Return where an uploaded zip is.
+
+    Raises:
+        DataError: It is no upload or no zip.
+    """
+    try:
+        place = Path(uploaded(file))
+    except ImageError as error:
+        raise DataError(NO_FILE) from error
+    if place.suffix.lower() != ".zip":
+        raise DataError(NO_FILE)
+    return place
 
 
 def pack(folder: Path, target: Path) -> None:

@@ -1,4 +1,5 @@
 import json
+import zipfile
 from types import SimpleNamespace
 
 import httpx
@@ -6,6 +7,7 @@ import numpy as np
 import pytest
 
 from studio import images, paths
+from studio.data.folder import open_set
 from studio.recipes import Recipe
 from studio.ui.style import theme
 
@@ -17,7 +19,7 @@ def test_only_what_is_meant_for_it_can_be_called_from_outside(blocks):
         if function.api_visibility != "private"
     }
     assert public == {
-        *("swap", "remove", "interpolate", "edit", "measure", "generate", "directions"),
+        *("swap", "remove", "interpolate", "edit", "measure", "generate", "directions", "augment"),
     }
 
 
@@ -40,15 +42,18 @@ def call(page_url):
             kind, _, text = client.get(f"/call/{name}/{event}").text.partition("\n")
             return kind.removeprefix("event: "), json.loads(text.removeprefix("data: ").strip())
 
-        def upload(picture):
-            content = images.encode_png(picture)
-            path = client.post("/upload", files={"files": ("a.png", content)}).json()[0]
+        def upload(picture, name="a.png"):
+            content = picture if isinstance(picture, bytes) else images.encode_png(picture)
+            path = client.post("/upload", files={"files": (name, content)}).json()[0]
             return {"path": path, "meta": {"_type": "gradio.FileData"}}
 
-        def fetch(answer):
-            return images.read_photo(client.get(f"/file={answer[0]['path']}").content)
+        def read(answer):
+            return client.get(f"/file={answer[0]['path']}").content
 
-        yield SimpleNamespace(send=send, upload=upload, fetch=fetch)
+        def fetch(answer):
+            return images.read_photo(read(answer))
+
+        yield SimpleNamespace(send=send, upload=upload, read=read, fetch=fetch)
 
 
 @pytest.mark.slow
@@ -122,6 +127,33 @@ def test_api_makes_a_slider_of_a_pair(call, heads_pictures):
     moves = {"Round glasses": 2.0}
     kind, answer = call.send("edit", one, name, {}, [], moves, True, "model")
     assert call.fetch(answer).pixels.shape == (32, 32, 3)
+
+
+@pytest.mark.slow
+def test_api_enlarges_a_zipped_set(call, heads_pictures, tmp_path):
+    with zipfile.ZipFile(tmp_path / "mine.zip", "w") as archive:
+        for number, picture in enumerate(heads_pictures):
+            archive.writestr(f"{number}.png", images.encode_png(picture))
+        rows = ["file,Eyeglasses,Smiling,partition", *(f"{n}.png,{n % 2},1,0" for n in range(3))]
+        archive.writestr("attributes.csv", "\n".join(rows))
+    data = call.upload((tmp_path / "mine.zip").read_bytes(), "mine.zip")
+    name = "attribute-mapping.faces-32"
+    asked = (name, "doubling", 1.0, "attributes", 1.0, 8, "", None, 0.0, 3)
+    kind, answer = call.send("augment", data, *asked)
+    assert kind == "complete"
+    assert answer[1]["accepted"] == 3
+    assert answer[1]["output"] == "mine-augmented.zip"
+    (tmp_path / "made.zip").write_bytes(call.read(answer))
+    made = open_set(tmp_path / "made.zip")
+    assert len(made) == 3
+    labels = made.attribute_matrix(("Eyeglasses", "Smiling"))
+    assert (labels != np.array([(n % 2, 1) for n in range(3)])).sum(axis=1).tolist() == [1, 1, 1]
+    for refused in (
+        (data, "genegan.other", *asked[1:]),
+        (data, name, "tripling", *asked[2:]),
+        (call.upload(heads_pictures[0]), *asked),
+    ):
+        assert call.send("augment", *refused)[0] == "error"
 
 
 @pytest.mark.slow

@@ -3,19 +3,18 @@
 import html
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from studio import traits
 from studio.augment import AGREEMENT, AugmentReport
-from studio.errors import ConfigError, DataError, ImageError, StudioError
+from studio.errors import ConfigError, DataError, StudioError
 from studio.ui import augmenting, figures
 from studio.ui.augmenting import AMOUNTS, MOST_SET, NO_MAKER, Preview, Run, Settings, Tails
 from studio.ui.components import choices, note, sharp_uri
 from studio.ui.context import Context
-from studio.ui.guard import guarded, uploaded
+from studio.ui.guard import guarded
 from studio.ui.portrait import screen
 from studio.ui.repaint import QUICK, SLOW, download
 from studio.ui.seats import new_file
@@ -32,7 +31,6 @@ EMPTY = (
     "make one with `latent-studio data render heads --count 400 --output "
     "~/.latent-studio/data/heads` and open this tab again."
 )
-NO_FILE = "No zip was received; upload a .zip with pictures and an attributes.csv."
 WORK: Mapping[str, Any] = {**SLOW, "concurrency_id": "augment", "concurrency_limit": 1}
 UNIT = "Pictures"
 
@@ -422,22 +420,9 @@ def on_pick(context: Context, location: str, name: str | None, *values: Any) -> 
 def on_upload(context: Context, location: str, file: Any, *values: Any) -> list[Any]:
     """Take an uploaded zip, where Gradio put it."""
     del location
-    return _settled(context, received(file), Settings.read(*values), renamed=True)
-
-
-def received(file: Any) -> str:
-    """Return where an uploaded zip is.
-
-    Raises:
-        DataError: It is no upload or no zip.
-    """
-    try:
-        place = uploaded(file)
-    except ImageError as error:
-        raise DataError(NO_FILE) from error
-    if Path(place).suffix.lower() != ".zip":
-        raise DataError(NO_FILE)
-    return place
+    return _settled(
+        context, str(augmenting.received_set(file)), Settings.read(*values), renamed=True
+    )
 
 
 def on_change(context: Context, location: str, *values: Any) -> list[Any]:
