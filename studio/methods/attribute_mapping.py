@@ -18,6 +18,12 @@ Who plays what (the paper's Eq. 5, a log loss on latents, contradicts its text a
     Encoder and decoder are the autoencoder that is kept. The discriminator is a second autoencoder
     of the same shape. It minimizes L(x) - k L(x̂), the autoencoder |x - x̂| + k L(x̂).
 
+Beside the paper's losses stand two that may be switched on:
+    In the first stage the autoencoder keeps what the layers of a trained C see, |f(x) - f(x̂)|
+    (``feature_weight``): pixels alone give up eyeglasses and beards before anything else.
+    In the third stage the perceptual loss also judges edits, C(G_de(z - Φ(a) + Φ(b))) against b
+    (``edit_weight``): what sliders do, and what a face is that is drawn around Φ(b).
+
 Departures from the paper:
     Pictures leave the decoder through a tanh, so that they lie in [-1, 1]. All losses are means
     over pixels, latents or attributes. The two discriminators of the third stage are spectrally
@@ -58,6 +64,8 @@ from studio.nn.networks import LinearGrowthEncoder, NearestDecoder, StridedTrunk
 _HIDDEN = (128, 128, 256, 256, 128)
 # Keeps projections finite where two attributes answer to the same move; relative to the largest.
 _RIDGE = 1e-3
+# Share of the edits in the third stage that take all attributes from another face.
+_ALL_TAKEN = 0.5
 # A held edit is lengthened at most so many times to reach what it was meant to do.
 _MOST_STRETCH = 4.0
 
@@ -82,6 +90,9 @@ class AttributeMappingConfig(Config):
         image_weight: λ_2.
         latent_weight: λ_3.
         perceptual_weight: λ_4; 0 is the ablation without perceptual loss.
+        feature_weight: Of the loss of C's features in the first stage, for a child whose parent
+            has a trained C; 0 leaves it out.
+        edit_weight: Of the perceptual loss of edits in the third stage; 0 leaves it out.
         autoencoder_lr: Learning rate of Adam in the first stage.
         autoencoder_momentum: Adam's first decay rate there; 0.9 learns faster where no adversary
             plays.
@@ -110,6 +121,8 @@ class AttributeMappingConfig(Config):
     image_weight: float = 10.0
     latent_weight: float = 1.0
     perceptual_weight: float = 10.0
+    feature_weight: float = 0.0
+    edit_weight: float = 0.0
     autoencoder_lr: float = 8e-5
     autoencoder_momentum: float = 0.5
     autoencoder_clip: float = 0.0
@@ -261,10 +274,21 @@ def as_inputs(attributes: Tensor) -> Tensor:
     return torch.where(attributes < 0, 0.5, attributes.float())
 
 
-class EquilibriumObjective(Objective):
-    """First stage: the autoencoder in equilibrium with its adversary (Eq. 3, 4, 6)."""
+class _FixedClassifierObjective(Objective):
+    """An objective that reads pictures with the classifier as it is used."""
 
     model: AttributeMapping
+
+    def train(self, mode: bool = True) -> Self:
+        """Keep the classifier, which is fixed here, as it is used."""
+        super().train(mode)
+        self.model.classifier.eval()
+        return self
+
+
+class EquilibriumObjective(_FixedClassifierObjective):
+    """First stage: the autoencoder in equilibrium with its adversary (Eq. 3, 4, 6)."""
+
     k: Tensor
 
     def __init__(
@@ -296,17 +320,50 @@ class EquilibriumObjective(Objective):
         made = self.model.decoder(self.model.encoder(images))
         reconstruction = F.l1_loss(made, images)
         terms = {"reconstruction": reconstruction.detach()}
+        loss = reconstruction
+        if self.config.feature_weight > 0:
+            unlike = self._unlike(images, made)
+            loss = loss + self.config.feature_weight * unlike
+            terms["features"] = unlike.detach()
         if self.config.k_rate == 0:
-            yield Update("autoencoder", reconstruction, terms)
+            yield Update("autoencoder", loss, terms)
             return
+        if step == 0:
+            self._prepare_adversary(images, float(reconstruction.detach()))
         real, fake = self.energy(images), self.energy(made.detach())
         balance = (self.config.gamma * real - fake).detach()
         # Berthelot et al. 2017, section 3.4: falls when training goes well.
         convergence = real.detach() + balance.abs()
         game = {"k": self.k.clone(), "convergence": convergence, "energy": real.detach()}
         yield Update("adversary", real - self.k * fake, game)
-        yield Update("autoencoder", reconstruction + self.k * self.energy(made), terms)
+        yield Update("autoencoder", loss + self.k * self.energy(made), terms)
         self.k.add_(self.config.k_rate * balance).clamp_(0, 1)
+
+    def _unlike(self, images: Tensor, made: Tensor) -> Tensor:
+        """Return the squared distance of C's features, each place's scaled to length 1; a mean."""
+        classifier = self.model.classifier
+        with torch.no_grad():
+            wanted = classifier.features(images)
+        pairs = zip(wanted, classifier.features(made), strict=True)
+        lengths = [
+            (F.normalize(one.float()) - F.normalize(other.float())).square().sum(1).mean()
+            for one, other in pairs
+        ]
+        return torch.stack(lengths).mean()
+
+    @torch.no_grad()
+    def _prepare_adversary(self, images: Tensor, reconstruction: float) -> None:
+        """Begin with an adversary that knows the pictures as well as the autoencoder does.
+
+        A parent that was trained without one leaves an untrained one behind, whose energy would
+        say nothing for thousands of steps. Both have the same shape, unless a width sets it apart.
+        """
+        same = self.config.discriminator_width in (0, self.config.width)
+        if same and float(self.energy(images)) > reconstruction:
+            for own, other in zip(
+                self.adversary, (self.model.encoder, self.model.decoder), strict=True
+            ):
+                own.load_state_dict(other.state_dict())
 
 
 class ClassifierObjective(Objective):
@@ -332,10 +389,8 @@ class ClassifierObjective(Objective):
         yield Update("classifier", loss, {"loss": loss.detach(), "accuracy": right})
 
 
-class MappingObjective(Objective):
+class MappingObjective(_FixedClassifierObjective):
     """Third stage: Φ against two discriminators, with all else fixed (Eq. 10 to 17)."""
-
-    model: AttributeMapping
 
     def __init__(
         self, model: AttributeMapping, config: AttributeMappingConfig, spec: DataSpec
@@ -352,12 +407,6 @@ class MappingObjective(Objective):
         )
         self.image_discriminator = StridedTrunk(spec.size, config.critic_width, 1, "spectral", 0.0)
         self.adversarial = LogLoss()
-
-    def train(self, mode: bool = True) -> Self:
-        """Keep the classifier, which is fixed here, as it is used."""
-        super().train(mode)
-        self.model.classifier.eval()
-        return self
 
     def players(self) -> dict[str, list[nn.Parameter]]:
         """Return Φ and both discriminators."""
@@ -398,8 +447,27 @@ class MappingObjective(Objective):
         if config.perceptual_weight > 0:
             perceptual = attribute_cross_entropy(self.model.classifier(made), batch.attributes)
             terms["perceptual"] = (config.perceptual_weight, perceptual)
+        if config.edit_weight > 0:
+            terms["edits"] = (config.edit_weight, self._edits(batch, z, mapped))
         loss = sum((weight * term for weight, term in terms.values()), torch.zeros(()))
         return Update("mapping", loss, {name: term.detach() for name, (_, term) in terms.items()})
+
+    def _edits(self, batch: Batch, z: Tensor, mapped: Tensor) -> Tensor:
+        """Judge edits of half a batch: one attribute turned over, or all taken from another face.
+
+        One alone teaches to leave the others as they are, all together what a face is made of.
+        """
+        half = len(batch) // 2
+        own = batch.attributes[:half]
+        wanted = own.clone()
+        others = torch.rand(half, 1, device=own.device) < _ALL_TAKEN
+        column = torch.randint(own.shape[1], (half, 1), device=own.device)
+        # An unknown one becomes known.
+        wanted.scatter_(1, column, (own.gather(1, column) < 1).to(own.dtype))
+        wanted = torch.where(others, batch.attributes[half : 2 * half], wanted)
+        moved = z[:half] - mapped[:half] + self.model.mapping(as_inputs(wanted))
+        logits = self.model.classifier(self.model.decoder(moved))
+        return attribute_cross_entropy(logits, wanted)
 
 
 @torch.no_grad()

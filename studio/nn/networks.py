@@ -224,6 +224,14 @@ class StridedTrunk(nn.Sequential):
         head = constrain(nn.Linear(channels[-1] * (size // 32) ** 2, outputs), norm)
         super().__init__(*layers, nn.Flatten(), head)
 
+    def features(self, images: Tensor) -> list[Tensor]:
+        """Return what the first four convolutions see, (B, C, S / 2^k, S / 2^k) each."""
+        found = []
+        for layer in list(self)[:4]:
+            images = layer(images)
+            found.append(images)
+        return found
+
 
 def perceptron(*units: int) -> nn.Sequential:
     """Linear layers with leaky ReLUs between them: (B, units[0]) to (B, units[-1])."""

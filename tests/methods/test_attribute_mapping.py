@@ -241,3 +241,101 @@ def test_the_mapping_weighs_its_losses_as_the_paper_does(model):
 def test_data_that_does_not_suit_is_refused(spec, message):
     with pytest.raises(ConfigError, match=message):
         AttributeMapping(CONFIG, spec)
+
+
+def test_features_are_those_of_the_first_four_layers(model):
+    images = torch.rand(2, 3, 32, 32) * 2 - 1
+    features = model.classifier.features(images)
+    assert [tuple(one.shape[1:]) for one in features] == [
+        (4, 16, 16),
+        (8, 8, 8),
+        (16, 4, 4),
+        (32, 2, 2),
+    ]
+    rest = list(model.classifier)[4:]
+    last = features[-1]
+    for layer in rest:
+        last = layer(last)
+    assert torch.equal(last, model.classifier(images))
+
+
+def test_the_autoencoder_is_asked_to_keep_what_the_classifier_sees(model):
+    objective = EquilibriumObjective(model, replace(CONFIG, k_rate=0, feature_weight=2.0), SPEC)
+    objective.train()
+    before = model.classifier[1][0].weight.clone()
+    (update,) = objective.updates(iter([batch()]), 0)
+    terms = update.terms
+    expected = terms["reconstruction"] + 2 * terms["features"]
+    assert update.loss.item() == pytest.approx(expected.item(), rel=1e-5)
+    assert 0 < terms["features"] <= 4
+    assert not model.classifier.training
+    plain = EquilibriumObjective(model, replace(CONFIG, k_rate=0), SPEC)
+    (without,) = plain.updates(iter([batch()]), 0)
+    assert "features" not in without.terms
+    assert torch.equal(before, model.classifier[1][0].weight)
+
+
+def same_weights(objective):
+    pairs = zip(
+        objective.adversary, (objective.model.encoder, objective.model.decoder), strict=True
+    )
+    return all(
+        torch.equal(one, other)
+        for a, b in pairs
+        for one, other in zip(a.parameters(), b.parameters(), strict=True)
+    )
+
+
+def taught(model, images):
+    """Make the decoder draw the pictures' mean: better than an untrained network's pictures."""
+    with torch.no_grad():
+        for weight in model.decoder.to_rgb.parameters():
+            weight.zero_()
+        model.decoder.to_rgb.bias.copy_(torch.atanh(images.mean((0, 2, 3)).clamp(-0.9, 0.9)))
+
+
+@pytest.mark.parametrize(("step", "copied"), [(0, True), (7, False)])
+def test_an_untrained_adversary_begins_as_a_copy_of_a_trained_autoencoder(model, step, copied):
+    data = batch()
+    taught(model, data.images)
+    objective = EquilibriumObjective(model, CONFIG, SPEC)
+    with torch.no_grad():
+        objective.adversary[1].to_rgb.bias.fill_(2)
+    list(objective.updates(iter([data]), step))
+    assert same_weights(objective) == copied
+
+
+def test_a_trained_adversary_goes_on_as_it_is(model):
+    data = batch()
+    objective = EquilibriumObjective(model, CONFIG, SPEC)
+    objective.adversary[0].load_state_dict(model.encoder.state_dict())
+    objective.adversary[1].load_state_dict(model.decoder.state_dict())
+    with torch.no_grad():
+        model.decoder.to_rgb.bias.fill_(2)
+    list(objective.updates(iter([data]), 0))
+    assert not same_weights(objective)
+
+
+def test_edits_turn_one_attribute_over_or_take_all_of_another_face(model, monkeypatch):
+    objective = MappingObjective(model, replace(CONFIG, edit_weight=3.0), SPEC)
+    asked = []
+
+    def judged(logits, wanted):
+        asked.append(wanted)
+        return logits.square().mean()
+
+    monkeypatch.setattr("studio.methods.attribute_mapping.attribute_cross_entropy", judged)
+    torch.manual_seed(3)
+    data = batch(64)
+    updates = list(objective.updates(iter([data]), 0))
+    assert "edits" in updates[-1].terms
+    wanted = asked[-1]
+    assert wanted.shape == (32, 4)
+    own, others = data.attributes[:32], data.attributes[32:]
+    changed = (wanted != own).sum(1)
+    taken = (wanted == others).all(1)
+    assert ((changed == 1) | taken).all()
+    assert (changed == 1).any()
+    assert (taken & (changed > 1)).any()
+    flipped = (wanted != own) & ~taken[:, None]
+    assert ((wanted == 1) == (own < 1))[flipped].all()
