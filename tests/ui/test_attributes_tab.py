@@ -68,6 +68,28 @@ def test_without_checkpoints_the_tab_says_what_to_do(models):
     assert any("--method attribute-mapping" in str(value) for value in shown)
 
 
+def test_every_checkpoint_of_faces_can_get_sliders_those_that_have_some_come_first(
+    context, begun, make_checkpoint
+):
+    make_checkpoint("aeai", tag="pole-32", data={"size": 32, "alignment": "none", "attributes": []})
+    make_checkpoint("stargan", tag="faces-32")
+    names = [card.name for card in bench.editors(context)]
+    assert names == ["attribute-mapping.faces-32", "genegan.faces-32"]
+    bare = attributes.on_checkpoint(context, begun, "genegan.faces-32").present
+    shown = screen.sliders(context, bare)
+    assert not shown["groups"]
+    assert "make your own" in shown["hint"]
+    assert "the sliders that you make" in screen.about(context.store.card("genegan.faces-32"))
+
+
+def test_only_what_knows_attributes_is_loaded_to_compare(context, begun, monkeypatch):
+    moved = slide(context, begun, "Smiling", 0.9).present
+    loaded, load = [], context.models.get
+    monkeypatch.setattr(context.models, "get", lambda name: (loaded.append(name), load(name))[1])
+    bench.rivals(context, moved)
+    assert "genegan.faces-32" not in loaded
+
+
 def test_what_a_visitor_has_stays_when_the_tab_is_opened_again(context, begun):
     moved = slide(context, begun, "Smiling", 0.9)
     assert attributes.on_show(context, moved) is moved

@@ -128,8 +128,8 @@ def rivals(context: Context, portrait: Portrait) -> list[tuple[str, Edit]]:
     found = [(portrait.checkpoint, edit(context, portrait))]
     if any(portrait.moves.values()) or not portrait.values:
         return found
-    for card in editors(context):
-        if card.name == portrait.checkpoint:
+    for card in context.store.cards():
+        if card.name == portrait.checkpoint or Operation.EDIT not in card.entry.operations:
             continue
         try:
             found.append((card.name, edit(context, replace(portrait, checkpoint=card.name))))
