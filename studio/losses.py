@@ -91,6 +91,9 @@ def matching_critic_loss(
 def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor) -> Tensor:
     """Penalize critic gradients whose norm is not 1 (Gulrajani et al. 2017, Eq. 3).
 
+    In full precision, also where the rest runs under autocast: what keeps the critic's slope in
+    bounds must not be lost in rounding, and mixed convolutions have no second derivative.
+
     Args:
         critic: Maps (B, 3, H, W) to (B,) unbounded scores.
         real: (B, 3, H, W) in [-1, 1].
@@ -100,8 +103,9 @@ def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Ten
         Scalar: batch mean of (norm - 1) squared, at random points between real and fake.
     """
     weight = torch.rand(len(real), 1, 1, 1, device=real.device)
-    between = torch.lerp(real, fake, weight).requires_grad_()
-    (gradient,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
+    between = torch.lerp(real.float(), fake.float(), weight).requires_grad_()
+    with torch.autocast(between.device.type, enabled=False):
+        (gradient,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
     return (gradient.flatten(1).norm(dim=1) - 1).square().mean()
 
 

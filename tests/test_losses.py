@@ -13,6 +13,7 @@ from studio.losses import (
     gradient_penalty,
     matching_critic_loss,
 )
+from studio.nn import mixed
 
 REAL, FAKE = torch.tensor([2.0, -0.5]), torch.tensor([0.5, -3.0])
 
@@ -70,6 +71,21 @@ def test_gradient_penalty_trains_the_critic():
     gradient_penalty(critic, torch.randn(2, 3, 2, 2), torch.randn(2, 3, 2, 2)).backward()
     root = math.sqrt(12)
     assert critic.weight.grad.item() == pytest.approx(2 * (1.5 * root - 1) * root, rel=1e-4)
+
+
+def test_gradient_penalty_trains_convolutions_alike_under_autocast():
+    gradients = []
+    for autocast in (False, True):
+        torch.manual_seed(0)
+        layers = mixed.Conv2d(3, 4, 3, bias=False), mixed.Conv2d(4, 1, 3, bias=False)
+        critic = nn.Sequential(layers[0], nn.LeakyReLU(0.2), layers[1])
+        real, fake = torch.randn(2, 3, 8, 8), torch.randn(2, 3, 8, 8)
+        with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+            gradient_penalty(lambda one: critic(one).flatten(1).sum(1), real, fake).backward()  # noqa: B023
+        gradients.append([p.grad for p in critic.parameters()])
+    for own, other in zip(*gradients, strict=True):
+        assert own.abs().sum() > 0
+        assert torch.equal(own, other)
 
 
 def test_matching_loss_weighs_the_wrong_kind_and_leaves_the_generator_alone():

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 # Row k: which of a 3x3 kernel's rows reach row k of the 4x4 kernel of the transposed convolution.
@@ -34,7 +35,9 @@ class _MixedConvolution(torch.autograd.Function):
         low_bias = None if bias is None else bias.to(torch.bfloat16)
         return torch.ops.aten.convolution(*low, low_bias, *geometry)
 
+    # A second derivative would miss the weights, which the saved bf16 copies are cut off from.
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         gradient = gradients[0]
         inputs, weight = ctx.saved_tensors

@@ -96,3 +96,13 @@ def test_upsampled_convolution_under_autocast_follows_fp32():
     rough = torch.autograd.grad(made.float().square().mean(), given)
     for one, other in zip(rough, exact, strict=True):
         assert (one - other).norm() < 0.05 * other.norm()
+
+
+def test_a_second_derivative_is_refused_instead_of_wrong():
+    layer = mixed.Conv2d(2, 3, 3)
+    inputs = torch.randn(1, 2, 6, 6, requires_grad=True)
+    with torch.autocast("cpu", torch.bfloat16):
+        total = layer(inputs).float().square().sum()
+    (gradient,) = torch.autograd.grad(total, inputs, create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        gradient.square().sum().backward()
