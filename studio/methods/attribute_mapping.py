@@ -18,11 +18,14 @@ Who plays what (the paper's Eq. 5, a log loss on latents, contradicts its text a
     Encoder and decoder are the autoencoder that is kept. The discriminator is a second autoencoder
     of the same shape. It minimizes L(x) - k L(x̂), the autoencoder |x - x̂| + k L(x̂).
 
-Beside the paper's losses stand two that may be switched on:
+Beside the paper's losses stand some that may be switched on, because Φ finds latents that fool C
+and nobody else:
     In the first stage the autoencoder keeps what the layers of a trained C see, |f(x) - f(x̂)|
     (``feature_weight``): pixels alone give up eyeglasses and beards before anything else.
     In the third stage the perceptual loss also judges edits, C(G_de(z - Φ(a) + Φ(b))) against b
     (``edit_weight``): what sliders do, and what a face is that is drawn around Φ(b).
+    C learns from decoded pictures, too (``classifier_decoded``), and reads all pictures moved,
+    noisy and off-colour (``jitter``).
 
 Departures from the paper:
     Pictures leave the decoder through a tanh, so that they lie in [-1, 1]. All losses are means
@@ -58,6 +61,7 @@ from studio.methods.base import (
     Stage,
     Update,
 )
+from studio.nn.augmentation import degrade, jitter_place
 from studio.nn.blocks import constrain
 from studio.nn.networks import LinearGrowthEncoder, NearestDecoder, StridedTrunk
 
@@ -93,6 +97,10 @@ class AttributeMappingConfig(Config):
         feature_weight: Of the loss of C's features in the first stage, for a child whose parent
             has a trained C; 0 leaves it out.
         edit_weight: Of the perceptual loss of edits in the third stage; 0 leaves it out.
+        classifier_decoded: Share of C's training pictures that are decoded from their latents
+            first, in [0, 1].
+        jitter: Whether C's training pictures, and those of the perceptual losses, are moved a
+            little and degraded at random.
         autoencoder_lr: Learning rate of Adam in the first stage.
         autoencoder_momentum: Adam's first decay rate there; 0.9 learns faster where no adversary
             plays.
@@ -123,6 +131,8 @@ class AttributeMappingConfig(Config):
     perceptual_weight: float = 10.0
     feature_weight: float = 0.0
     edit_weight: float = 0.0
+    classifier_decoded: float = 0.0
+    jitter: bool = False
     autoencoder_lr: float = 8e-5
     autoencoder_momentum: float = 0.5
     autoencoder_clip: float = 0.0
@@ -286,6 +296,10 @@ class _FixedClassifierObjective(Objective):
         return self
 
 
+def _jittered(images: Tensor) -> Tensor:
+    return degrade(jitter_place(images))
+
+
 class EquilibriumObjective(_FixedClassifierObjective):
     """First stage: the autoencoder in equilibrium with its adversary (Eq. 3, 4, 6)."""
 
@@ -371,9 +385,10 @@ class ClassifierObjective(Objective):
 
     model: AttributeMapping
 
-    def __init__(self, model: AttributeMapping) -> None:
+    def __init__(self, model: AttributeMapping, config: AttributeMappingConfig) -> None:
         super().__init__()
         self.model = model
+        self.config = config
 
     def players(self) -> dict[str, list[nn.Parameter]]:
         """Return the one player."""
@@ -382,7 +397,13 @@ class ClassifierObjective(Objective):
     def updates(self, batches: Iterator[Batch], step: int) -> Iterator[Update]:
         """Classify one batch."""
         batch = next(batches)
-        logits = self.model.classifier(batch.images)
+        images = batch.images
+        count = round(self.config.classifier_decoded * len(batch))
+        if count:
+            with torch.no_grad():
+                decoded = self.model.decoder(self.model.encoder(images[:count]))
+            images = torch.cat([decoded, images[count:]])
+        logits = self.model.classifier(_jittered(images) if self.config.jitter else images)
         loss = attribute_cross_entropy(logits, batch.attributes)
         known = batch.attributes >= 0
         right = ((logits > 0) == (batch.attributes == 1))[known].float().mean()
@@ -445,7 +466,7 @@ class MappingObjective(_FixedClassifierObjective):
             "latent": (config.latent_weight, F.mse_loss(mapped.float(), z.float())),
         }
         if config.perceptual_weight > 0:
-            perceptual = attribute_cross_entropy(self.model.classifier(made), batch.attributes)
+            perceptual = self._perceptual(made, batch.attributes)
             terms["perceptual"] = (config.perceptual_weight, perceptual)
         if config.edit_weight > 0:
             terms["edits"] = (config.edit_weight, self._edits(batch, z, mapped))
@@ -466,8 +487,12 @@ class MappingObjective(_FixedClassifierObjective):
         wanted.scatter_(1, column, (own.gather(1, column) < 1).to(own.dtype))
         wanted = torch.where(others, batch.attributes[half : 2 * half], wanted)
         moved = z[:half] - mapped[:half] + self.model.mapping(as_inputs(wanted))
-        logits = self.model.classifier(self.model.decoder(moved))
-        return attribute_cross_entropy(logits, wanted)
+        return self._perceptual(self.model.decoder(moved), wanted)
+
+    def _perceptual(self, made: Tensor, wanted: Tensor) -> Tensor:
+        """Return how far C is from reading the wanted attributes (Eq. 14)."""
+        shown = _jittered(made) if self.config.jitter else made
+        return attribute_cross_entropy(self.model.classifier(shown), wanted)
 
 
 @torch.no_grad()
@@ -517,7 +542,7 @@ def stages(config: AttributeMappingConfig, spec: DataSpec) -> tuple[Stage, ...]:
         ),
         stage(
             "classifier",
-            ClassifierObjective,
+            lambda model: ClassifierObjective(model, config),
             adam(config.classifier_lr),
             config.classifier_share,
             "classifier",

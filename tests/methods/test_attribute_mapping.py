@@ -198,7 +198,7 @@ def test_a_weighted_adversary_pushes_the_energies_apart(model):
 
 
 def test_the_classifier_ignores_labels_that_are_unknown(model):
-    objective = ClassifierObjective(model)
+    objective = ClassifierObjective(model, CONFIG)
     unknown = replace(batch(), attributes=torch.full((8, 4), -1))
     (update,) = objective.updates(iter(lambda: unknown, None), 0)
     assert update.loss.item() == 0
@@ -339,3 +339,31 @@ def test_edits_turn_one_attribute_over_or_take_all_of_another_face(model, monkey
     assert (taken & (changed > 1)).any()
     flipped = (wanted != own) & ~taken[:, None]
     assert ((wanted == 1) == (own < 1))[flipped].all()
+
+
+def test_the_classifier_learns_from_decoded_pictures_too(model):
+    seen = []
+    model.classifier.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    data = batch(8)
+    objective = ClassifierObjective(model, replace(CONFIG, classifier_decoded=0.25))
+    list(objective.updates(iter([data]), 0))
+    assert torch.equal(seen[0][2:], data.images[2:])
+    assert torch.equal(seen[0][:2], model.decoder(model.encoder(data.images[:2])))
+
+
+def test_jitter_moves_what_the_classifier_reads_and_nothing_else(model):
+    seen = []
+    model.classifier.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    data = batch(8)
+    list(ClassifierObjective(model, replace(CONFIG, jitter=True)).updates(iter([data]), 0))
+    assert seen[0].shape == data.images.shape
+    assert not torch.equal(seen[0], data.images)
+    objective = MappingObjective(model, replace(CONFIG, jitter=True, edit_weight=1.0), SPEC)
+    updates = list(objective.updates(iter([data]), 0))
+    made = model.decoder(model.mapping(as_inputs(data.attributes)))
+    assert updates[-1].terms["image"] == pytest.approx(
+        float((made - data.images).abs().mean().detach()), rel=1e-5
+    )
+    assert not torch.equal(seen[1], made)
+    (gradient,) = torch.autograd.grad(updates[-1].loss, model.mapping.layers[0].weight)
+    assert gradient.isfinite().all()
