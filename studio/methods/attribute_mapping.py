@@ -97,6 +97,11 @@ class AttributeMappingConfig(Config):
         feature_weight: Of the loss of C's features in the first stage, for a child whose parent
             has a trained C; 0 leaves it out.
         edit_weight: Of the perceptual loss of edits in the third stage; 0 leaves it out.
+        edit_turned: Share of a face's attributes that such an edit turns over, beside one that it
+            always does; 0 turns that one alone.
+        edit_emphasis: How much what an edit changes counts there against what it leaves.
+        candidates: Residuals to choose from for each generated face: the one with which C reads
+            best what was asked for is taken.
         classifier_decoded: Share of C's training pictures that are decoded from their latents
             first, in [0, 1].
         jitter: Whether C's training pictures, and those of the perceptual losses, are moved a
@@ -131,6 +136,9 @@ class AttributeMappingConfig(Config):
     perceptual_weight: float = 10.0
     feature_weight: float = 0.0
     edit_weight: float = 0.0
+    edit_turned: float = 0.0
+    edit_emphasis: float = 1.0
+    candidates: int = 1
     classifier_decoded: float = 0.0
     jitter: bool = False
     autoencoder_lr: float = 8e-5
@@ -180,6 +188,7 @@ class AttributeMapping(AttributeModel, Generator):
         check_size(spec, config.levels)
         self.attributes = spec.attributes
         self.noise_size = config.latent
+        self.candidates = config.candidates
         count, latent = len(spec.attributes), config.latent
         shape = (spec.size, config.width, config.levels, config.blocks, latent)
         self.encoder = LinearGrowthEncoder(*shape)
@@ -240,10 +249,25 @@ class AttributeMapping(AttributeModel, Generator):
         return Latents({"z": latents.parts["z"] + move})
 
     def generate(self, attributes: Tensor, noise: Tensor) -> Tensor:
-        """Decode Φ(a) with a residual drawn from those of the training pictures."""
-        residual = self.residual_mean + noise @ self.residual_root.T
+        """Decode Φ(a) with a residual drawn from those of the training pictures.
+
+        Where there are several candidates, each is drawn from the same noise, turned round.
+        """
+        typical = self.mapping(attributes)
         moved = noise.abs().amax(1, keepdim=True) > 0
-        return self.decoder(self.mapping(attributes) + residual * moved)
+        best, made = noise.new_full((len(noise),), torch.inf), torch.empty(0)
+        for number in range(self.candidates):
+            drawn = noise.roll(number * self.noise_size // self.candidates, 1)
+            residual = self.residual_mean + drawn @ self.residual_root.T
+            faces = self.decoder(typical + residual * moved)
+            if self.candidates == 1:
+                return faces
+            logits = self.classifier(faces).float()
+            unlike = F.binary_cross_entropy_with_logits(logits, attributes, reduction="none")
+            nearer = unlike.mean(1) < best
+            made = torch.where(nearer[:, None, None, None], faces, made) if number else faces
+            best = torch.minimum(best, unlike.mean(1))
+        return made
 
 
 def _hold(move: Tensor, sensitivity: Tensor, signs: Tensor, held: Sequence[int]) -> Tensor:
@@ -474,25 +498,30 @@ class MappingObjective(_FixedClassifierObjective):
         return Update("mapping", loss, {name: term.detach() for name, (_, term) in terms.items()})
 
     def _edits(self, batch: Batch, z: Tensor, mapped: Tensor) -> Tensor:
-        """Judge edits of half a batch: one attribute turned over, or all taken from another face.
+        """Judge edits of half a batch: attributes turned over, or all taken from another face.
 
-        One alone teaches to leave the others as they are, all together what a face is made of.
+        One alone teaches to leave the others as they are, many together what no face has.
         """
-        half = len(batch) // 2
+        config, half = self.config, len(batch) // 2
         own = batch.attributes[:half]
-        wanted = own.clone()
         others = torch.rand(half, 1, device=own.device) < _ALL_TAKEN
         column = torch.randint(own.shape[1], (half, 1), device=own.device)
+        turned = torch.zeros_like(own, dtype=torch.bool).scatter_(1, column, value=True)
+        if config.edit_turned > 0:
+            turned |= torch.rand(own.shape, device=own.device) < config.edit_turned
         # An unknown one becomes known.
-        wanted.scatter_(1, column, (own.gather(1, column) < 1).to(own.dtype))
+        wanted = torch.where(turned, (own < 1).to(own.dtype), own)
         wanted = torch.where(others, batch.attributes[half : 2 * half], wanted)
         moved = z[:half] - mapped[:half] + self.model.mapping(as_inputs(wanted))
-        return self._perceptual(self.model.decoder(moved), wanted)
+        weights = None
+        if config.edit_emphasis != 1:
+            weights = torch.where(wanted != own, config.edit_emphasis, 1.0)
+        return self._perceptual(self.model.decoder(moved), wanted, weights)
 
-    def _perceptual(self, made: Tensor, wanted: Tensor) -> Tensor:
+    def _perceptual(self, made: Tensor, wanted: Tensor, weights: Tensor | None = None) -> Tensor:
         """Return how far C is from reading the wanted attributes (Eq. 14)."""
         shown = _jittered(made) if self.config.jitter else made
-        return attribute_cross_entropy(self.model.classifier(shown), wanted)
+        return attribute_cross_entropy(self.model.classifier(shown), wanted, weights)
 
 
 @torch.no_grad()

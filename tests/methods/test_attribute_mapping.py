@@ -320,7 +320,7 @@ def test_edits_turn_one_attribute_over_or_take_all_of_another_face(model, monkey
     objective = MappingObjective(model, replace(CONFIG, edit_weight=3.0), SPEC)
     asked = []
 
-    def judged(logits, wanted):
+    def judged(logits, wanted, weights=None):
         asked.append(wanted)
         return logits.square().mean()
 
@@ -367,3 +367,42 @@ def test_jitter_moves_what_the_classifier_reads_and_nothing_else(model):
     assert not torch.equal(seen[1], made)
     (gradient,) = torch.autograd.grad(updates[-1].loss, model.mapping.layers[0].weight)
     assert gradient.isfinite().all()
+
+
+def test_many_attributes_are_turned_and_what_changes_counts_more(model, monkeypatch):
+    asked = []
+
+    def judged(logits, wanted, weights=None):
+        asked.append((wanted, weights))
+        return logits.square().mean()
+
+    monkeypatch.setattr("studio.methods.attribute_mapping.attribute_cross_entropy", judged)
+    config = replace(CONFIG, edit_weight=1.0, edit_turned=0.9, edit_emphasis=5.0)
+    torch.manual_seed(0)
+    data = batch(64)
+    list(MappingObjective(model, config, SPEC).updates(iter([data]), 0))
+    wanted, weights = asked[-1]
+    changed = wanted != data.attributes[:32]
+    assert (changed.sum(1) > 2).sum() > 8
+    assert torch.equal(weights, torch.where(changed, 5.0, 1.0))
+
+
+def test_of_several_residuals_the_one_that_shows_what_was_asked_is_taken(model):
+    attributes, noise = torch.tensor([[1.0, 0.0, 1.0, 0.0]] * 3), torch.randn(3, CONFIG.latent)
+    noise[2] = 0
+    alone = model.generate(attributes, noise)
+    model.candidates = 3
+    chosen = model.generate(attributes, noise)
+
+    def unlike(faces):
+        logits = model.classifier(faces)
+        return torch.nn.functional.binary_cross_entropy_with_logits(
+            logits, attributes, reduction="none"
+        ).mean(1)
+
+    model.candidates = 1
+    drawn = [model.generate(attributes, noise.roll(2 * number, 1)) for number in range(3)]
+    losses = torch.stack([unlike(faces) for faces in drawn])
+    best = torch.stack(drawn)[losses.argmin(0), torch.arange(3)]
+    torch.testing.assert_close(chosen, best)
+    assert torch.equal(chosen[2], alone[2])
