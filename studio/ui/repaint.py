@@ -48,6 +48,18 @@ def repainting(paint: Callable[[Context, T], list[Any]]) -> Callable[..., Callab
     return painted
 
 
+def followed(sliders: Any, history: gr.State, stage: Any, handler: Callable[..., Any]) -> None:
+    """Let the stage follow sliders of ``sliders.js``: the latest place wins.
+
+    Args:
+        sliders: The component.
+        history: Of the visitor.
+        stage: The component that shows where the sliders lead.
+        handler: Gets the event and the history, returns the next history and the stage's value.
+    """
+    sliders.slide(handler, history, [history, stage], trigger_mode="always_last", **QUICK)
+
+
 def on_refresh(context: Context, history: T) -> T:
     """Show everything again."""
     return history

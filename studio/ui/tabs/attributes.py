@@ -26,6 +26,7 @@ from studio.ui.repaint import (
     SLOW,
     binder,
     download,
+    followed,
     on_redo,
     on_refresh,
     on_undo,
@@ -186,13 +187,7 @@ def _bind(context: Context, desk: Desk) -> None:
     for slider, released in ((desk.variation, on_variation), (desk.count, on_count)):
         on(slider.release, guarded(context, painted(released)), slider)
     on(desk.seed.input, guarded(context, painted(on_seed)), desk.seed, trigger_mode="always_last")
-    desk.sliders.slide(
-        heard(context, on_slide),
-        history,
-        [history, desk.stage],
-        trigger_mode="always_last",
-        **QUICK,
-    )
+    followed(desk.sliders, history, desk.stage, heard(context, on_slide))
     desk.sliders.rest(
         guarded(context, on_rest),
         history,

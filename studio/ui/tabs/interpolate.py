@@ -16,6 +16,7 @@ from studio.ui.repaint import (
     SLOW,
     binder,
     download,
+    followed,
     on_redo,
     on_refresh,
     on_undo,
@@ -181,13 +182,7 @@ def _bind(context: Context, desk: Desk) -> None:
         on(control.input, guarded(context, painted(handler)), control, **SLOW)
     on(desk.frames.release, guarded(context, painted(on_frames)), desk.frames)
     on(desk.side.release, guarded(context, painted(on_side)), desk.side)
-    desk.own.slide(
-        heard(context, on_own),
-        history,
-        [history, desk.stage],
-        trigger_mode="always_last",
-        **QUICK,
-    )
+    followed(desk.own, history, desk.stage, heard(context, on_own))
     on(desk.own.rest, guarded(context, painted(on_refresh)), trigger_mode="always_last")
     on(desk.own.reset, heard(context, painted(on_back)))
     on(desk.undo.click, guarded(context, painted(on_undo)))
