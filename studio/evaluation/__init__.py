@@ -12,7 +12,7 @@ from studio.evaluation import interpolation, sliders, swaps, truth
 from studio.evaluation.bench import Bench, held_out, reconstruction_numbers
 from studio.evaluation.instruments import instrument_numbers
 from studio.evaluation.support import support_map
-from studio.methods.base import AttributeModel, Evaluator, Generator, LatentModel
+from studio.methods.base import AttributeModel, Evaluator, Generator, LatentModel, Translator
 
 PARTS = ("validation", "test")
 # The classifier that judges swaps, and the network whose features fidelity is measured in.
@@ -57,7 +57,7 @@ def evaluate(
     chosen = held_out(data, part)
     if isinstance(loaded.model, Evaluator):
         return instrument_numbers(loaded, chosen, models.device, seed)
-    if isinstance(loaded.model, Generator):
+    if isinstance(loaded.model, Generator | Translator):
         return _attribute_numbers(models, loaded, data, chosen, instrument, pairs, seed)
     if not isinstance(loaded.model, LatentModel):
         raise UnsupportedError(
@@ -94,21 +94,25 @@ def _attribute_numbers(
     pairs: int,
     seed: int,
 ) -> dict[str, float]:
-    """Measure what makes faces from attributes, and its sliders where it has some."""
-    model = loaded.model
+    """Measure what makes faces from attributes or changes them, and its sliders, if any."""
+    model, size = loaded.model, loaded.card.spec.size
     numbers: dict[str, float] = {}
     judge = sliders.Judge.of(models.get(instrument), model.attributes, models.device)
     with torch.inference_mode():
         if isinstance(model, AttributeModel):
-            bench = Bench(model, loaded.card.spec.size, models.device)
+            bench = Bench(model, size, models.device)
             numbers |= reconstruction_numbers(bench, chosen)
             numbers |= swaps.verdict_numbers(bench, data.part("validation") or chosen, "")
-            size = loaded.card.spec.size
             numbers |= sliders.slider_numbers(model, judge, chosen, size, count=pairs, seed=seed)
-        numbers |= sliders.generation_numbers(model, judge, chosen, count=pairs, seed=seed)
+        if isinstance(model, Generator):
+            numbers |= sliders.generation_numbers(model, judge, chosen, count=pairs, seed=seed)
+        else:
+            numbers |= sliders.translation_numbers(
+                model, judge, chosen, size, count=pairs, seed=seed
+            )
         if FEATURES in models.store.names():
             network = models.get(FEATURES)
-            numbers |= sliders.frechet_numbers(model, network, chosen, models.device, seed)
+            numbers |= sliders.frechet_numbers(model, network, chosen, size, models.device, seed)
     return numbers
 
 

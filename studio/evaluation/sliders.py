@@ -17,7 +17,7 @@ from studio.checkpoints import Loaded
 from studio.data.folder import DataSet
 from studio.errors import UnsupportedError
 from studio.evaluation.bench import Array, read, rows, to_device
-from studio.methods.base import AttributeModel, Generator
+from studio.methods.base import AttributeModel, Generator, Translator
 from studio.metrics import attributes, fidelity
 
 # The sliders that are measured, where the data knows them; all of them otherwise.
@@ -131,13 +131,7 @@ def slider_numbers(
             pictures = data.pictures(size)[chosen]
             edits = _slide(model, judge, to_device(pictures, judge.device), column)
             found[model.attributes[column]] = edits.numbers()
-    numbers = {
-        f"{key}_{name}": value for name, each in found.items() for key, value in each.items()
-    }
-    if found:
-        first = next(iter(found.values()))
-        numbers |= {key: float(np.mean([each[key] for each in found.values()])) for key in first}
-    return numbers
+    return _named_and_mean(found)
 
 
 def _half_and_half(values: Labels, count: int, seed: int) -> npt.NDArray[np.intp]:
@@ -264,18 +258,100 @@ def make_faces(
     )
 
 
-def frechet_numbers(
-    model: Generator, network: Loaded, data: DataSet, device: torch.device, seed: int
+def translation_numbers(
+    model: Translator, judge: Judge, data: DataSet, size: int, *, count: int, seed: int
 ) -> dict[str, float]:
-    """Compare faces generated from held-out people's labels with these people's photographs.
+    """Measure a translator on held-out photographs, each with one attribute turned over.
+
+    Args:
+        model: In ``eval``, on the judge's device.
+        judge: Reads photographs and results.
+        data: The held-out part.
+        size: Of the model's pictures.
+        count: Photographs for each attribute, half of which show it; 0 for 60.
+        seed: Of their choice.
+
+    Returns:
+        ``crosses``, ``right_way`` and ``change_of_others`` as for :func:`slider_numbers`, compared
+        with the photograph, which a translator does not encode.
+    """
+    labels = data.attribute_matrix(model.attributes)
+    found: dict[str, dict[str, float]] = {}
+    for column in judge.known:
+        chosen = _half_and_half(labels[:, column], count or PHOTOGRAPHS, seed)
+        if not len(chosen):
+            continue
+        targets = labels[chosen].clip(0).astype(np.int64)
+        goals = 1 - targets[:, column]
+        targets[:, column] = goals
+        originals = to_device(data.pictures(size)[chosen], judge.device)
+        made = model(originals, torch.from_numpy(targets).to(judge.device))
+        before, after = judge.read(originals), judge.read(made)
+        signs = np.where(goals == 1, 1.0, -1.0)
+        others = [index for index in judge.known if index != column]
+        found[model.attributes[column]] = {
+            "crosses": float((after[:, column] * signs > 0).mean()),
+            "right_way": float(((after - before)[:, column] * signs > 0).mean()),
+            "change_of_others": float(_change(before[:, others], after[:, others]).mean()),
+        }
+    return _named_and_mean(found)
+
+
+def _named_and_mean(found: dict[str, dict[str, float]]) -> dict[str, float]:
+    """Return each attribute's numbers, as ``crosses_Smiling``, and their means, as ``crosses``."""
+    numbers = {
+        f"{key}_{name}": value for name, each in found.items() for key, value in each.items()
+    }
+    if found:
+        first = next(iter(found.values()))
+        numbers |= {key: float(np.mean([each[key] for each in found.values()])) for key in first}
+    return numbers
+
+
+def make_all(
+    model: Generator | Translator, data: DataSet, size: int, device: torch.device, seed: int
+) -> Tensor:
+    """Make one face for each row of a data set's labels, (N, 3, S, S) on the CPU.
+
+    A translator turns each person into the labels of the one before.
+    """
+    labels = data.attribute_matrix(model.attributes).clip(0)
+    if isinstance(model, Generator):
+        return make_faces(model, labels.astype(np.float64), device, seed)
+    turned = torch.from_numpy(np.roll(labels, 1, axis=0).astype(np.int64))
+    pictures = data.pictures(size)
+    return torch.cat(
+        [
+            model(to_device(pictures[some], device), turned[some].to(device)).cpu()
+            for some in rows(len(pictures))
+        ]
+    )
+
+
+def frechet_numbers(
+    model: Generator | Translator,
+    network: Loaded,
+    data: DataSet,
+    own_size: int,
+    device: torch.device,
+    seed: int,
+) -> dict[str, float]:
+    """Compare faces made from held-out people's labels with these people's photographs.
+
+    Args:
+        model: As for :func:`make_all`.
+        network: Whose features are compared.
+        data: The held-out part.
+        own_size: Of the model's pictures.
+        device: Where both are.
+        seed: Of the noise.
 
     Returns:
         ``frechet_generated``, in our identity network's features.
     """
     size = network.card.spec.size
     features = network.model.features
-    labels = data.attribute_matrix(model.attributes).clip(0).astype(np.float64)
-    made = read(features, make_faces(model, labels, device, seed), size, device)
+    made = read(features, make_all(model, data, own_size, device, seed), size, device)
     pictures = data.pictures(size)
     real = np.concatenate(
         [

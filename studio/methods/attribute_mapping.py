@@ -100,6 +100,8 @@ class AttributeMappingConfig(Config):
         edit_turned: Share of a face's attributes that such an edit turns over, beside one that it
             always does; 0 turns that one alone.
         edit_emphasis: How much what an edit changes counts there against what it leaves.
+        edit_gain: How far an edit goes, in differences that Φ makes: Φ's faces are means of many,
+            milder than a single one.
         candidates: Residuals to choose from for each generated face: the one with which C reads
             best what was asked for is taken.
         classifier_decoded: Share of C's training pictures that are decoded from their latents
@@ -138,6 +140,7 @@ class AttributeMappingConfig(Config):
     edit_weight: float = 0.0
     edit_turned: float = 0.0
     edit_emphasis: float = 1.0
+    edit_gain: float = 1.0
     candidates: int = 1
     classifier_decoded: float = 0.0
     jitter: bool = False
@@ -188,7 +191,7 @@ class AttributeMapping(AttributeModel, Generator):
         check_size(spec, config.levels)
         self.attributes = spec.attributes
         self.noise_size = config.latent
-        self.candidates = config.candidates
+        self.gain, self.candidates = config.edit_gain, config.candidates
         count, latent = len(spec.attributes), config.latent
         shape = (spec.size, config.width, config.levels, config.blocks, latent)
         self.encoder = LinearGrowthEncoder(*shape)
@@ -230,12 +233,12 @@ class AttributeMapping(AttributeModel, Generator):
         sensitivity: Tensor | None = None,
         held: Sequence[int] = (),
     ) -> Latents:
-        """Add Φ(after) - Φ(before), without what would move the held attributes.
+        """Add Φ(after) - Φ(before), times the gain, without what would move the held attributes.
 
         The held attributes' derivatives are projected out of the difference; what is left is
         lengthened until it moves the wanted attributes as far as the whole difference would.
         """
-        move = self.mapping(after) - self.mapping(before)
+        move = self.gain * (self.mapping(after) - self.mapping(before))
         wanted = after != before
         if sensitivity is not None and held:
             move = torch.cat(

@@ -17,9 +17,9 @@ from torch import Tensor
 from studio import traits
 from studio.checkpoints import CheckpointStore, Loaded, ModelCache
 from studio.data.folder import TABLE, DataSet, open_set
-from studio.errors import ConfigError, UnsupportedError
+from studio.errors import ConfigError
 from studio.evaluation import FEATURES, INSTRUMENT, sliders
-from studio.evaluation.bench import held_out, read, rows, to_device
+from studio.evaluation.bench import held_out, read
 from studio.images import Picture, sheet, to_images, to_pictures
 from studio.methods.base import AttributeModel, Generator, Translator
 from studio.metrics.fidelity import frechet_distance
@@ -164,7 +164,10 @@ def fid(options: ReproduceOptions) -> dict[str, object]:
     table: list[dict[str, Any]] = []
     shown: dict[str, Tensor] = {}
     for variant, seed, loaded in train_variants(options, faces, VARIANTS):
-        made = make_all(loaded.model, faces.test, options, seed)
+        with torch.inference_mode():
+            made = sliders.make_all(
+                loaded.model, faces.test, options.size, options.models.device, seed
+            )
         row = {
             "method": variant.label,
             "seed": seed,
@@ -176,29 +179,6 @@ def fid(options: ReproduceOptions) -> dict[str, object]:
         shown.setdefault(variant.label, made[:SHOWN])
     figure = sheet([list(to_pictures(made)) for made in shown.values()], row_labels=list(shown))
     return write_results(options, "attributes-fid", table, figure, _means(table))
-
-
-def make_all(model: Any, data: DataSet, options: ReproduceOptions, seed: int) -> Tensor:
-    """Make one face for each row of a data set's labels, (N, 3, S, S) on the CPU.
-
-    Raises:
-        UnsupportedError: The model neither generates nor translates.
-    """
-    device = options.models.device
-    if isinstance(model, Generator):
-        labels = data.attribute_matrix(model.attributes).clip(0).astype(np.float64)
-        with torch.inference_mode():
-            return sliders.make_faces(model, labels, device, seed)
-    if not isinstance(model, Translator):
-        raise UnsupportedError(f"{type(model).__name__} makes no faces from attributes.")
-    labels = np.roll(data.attribute_matrix(model.attributes).clip(0), 1, axis=0)
-    pictures = data.pictures(options.size)
-    made = []
-    with torch.inference_mode():
-        for some in rows(len(pictures)):
-            targets = torch.from_numpy(labels[some].astype(np.int64)).to(device)
-            made.append(model(to_device(pictures[some], device), targets).cpu())
-    return torch.cat(made)
 
 
 def _pictures(data: DataSet, size: int) -> Tensor:

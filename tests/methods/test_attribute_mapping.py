@@ -406,3 +406,12 @@ def test_of_several_residuals_the_one_that_shows_what_was_asked_is_taken(model):
     best = torch.stack(drawn)[losses.argmin(0), torch.arange(3)]
     torch.testing.assert_close(chosen, best)
     assert torch.equal(chosen[2], alone[2])
+
+
+def test_the_gain_lengthens_an_edit_and_nothing_else(model, latents):
+    own, glasses = probabilities(0.1, 0.2, 0.3, 0.4), probabilities(1, 0.2, 0.3, 0.4)
+    once = model.edit(latents, own, glasses).parts["z"] - latents.parts["z"]
+    model.gain = 1.5
+    more = model.edit(latents, own, glasses).parts["z"] - latents.parts["z"]
+    torch.testing.assert_close(more, 1.5 * once)
+    assert torch.equal(model.edit(latents, own, own).parts["z"], latents.parts["z"])
