@@ -227,6 +227,7 @@ def test_checkpoints_are_evaluated_by_name(models, make_checkpoint, heads_set, m
 @pytest.mark.parametrize("method", ["attribute-mapping", "dcgan", "stargan"])
 def test_sheets_show_nobody_with_each_attribute_changed(models, make_checkpoint, heads_set, method):
     name = make_checkpoint(method)
+    assert sheets.write_views(models, name, heads_set) == 0
     sheets.write_showcase(models, name, heads_set)
     with Image.open(models.store.folder(name) / "samples.png") as sheet:
         # A first column and one for each of the two attributes.

@@ -193,10 +193,10 @@ def write_views(models: ModelCache, checkpoint: str, data: DataSet) -> int:
     Returns:
         The number of views; 0 where the pictures are our own renders or faces, or do not turn.
     """
-    bench = _bench(models, checkpoint)
     turns = find_turns(data)
     if turns is None or _is_turned(data) or len(turns.rows) != 1:
         return 0
+    bench = _bench(models, checkpoint)
     trained = data.partition[turns.rows[0]] == PARTITIONS["train"]
     pictures, means = data.pictures(bench.size), []
     places = len(trained)

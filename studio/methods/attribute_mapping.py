@@ -102,8 +102,8 @@ class AttributeMappingConfig(Config):
         edit_emphasis: How much what an edit changes counts there against what it leaves.
         edit_gain: How far an edit goes, in differences that Φ makes: Φ's faces are means of many,
             milder than a single one.
-        candidates: Residuals to choose from for each generated face: the one with which C reads
-            best what was asked for is taken.
+        spread: Scale of the residuals that faces are drawn with; the latents of pictures are not
+            normally distributed, and far from Φ(a) lie latents of no face.
         classifier_decoded: Share of C's training pictures that are decoded from their latents
             first, in [0, 1].
         jitter: Whether C's training pictures, and those of the perceptual losses, are moved a
@@ -141,7 +141,7 @@ class AttributeMappingConfig(Config):
     edit_turned: float = 0.0
     edit_emphasis: float = 1.0
     edit_gain: float = 1.0
-    candidates: int = 1
+    spread: float = 1.0
     classifier_decoded: float = 0.0
     jitter: bool = False
     autoencoder_lr: float = 8e-5
@@ -191,7 +191,7 @@ class AttributeMapping(AttributeModel, Generator):
         check_size(spec, config.levels)
         self.attributes = spec.attributes
         self.noise_size = config.latent
-        self.gain, self.candidates = config.edit_gain, config.candidates
+        self.gain, self.spread = config.edit_gain, config.spread
         count, latent = len(spec.attributes), config.latent
         shape = (spec.size, config.width, config.levels, config.blocks, latent)
         self.encoder = LinearGrowthEncoder(*shape)
@@ -252,25 +252,10 @@ class AttributeMapping(AttributeModel, Generator):
         return Latents({"z": latents.parts["z"] + move})
 
     def generate(self, attributes: Tensor, noise: Tensor) -> Tensor:
-        """Decode Φ(a) with a residual drawn from those of the training pictures.
-
-        Where there are several candidates, each is drawn from the same noise, turned round.
-        """
-        typical = self.mapping(attributes)
+        """Decode Φ(a) with a residual drawn from those of the training pictures."""
+        residual = self.residual_mean + self.spread * noise @ self.residual_root.T
         moved = noise.abs().amax(1, keepdim=True) > 0
-        best, made = noise.new_full((len(noise),), torch.inf), torch.empty(0)
-        for number in range(self.candidates):
-            drawn = noise.roll(number * self.noise_size // self.candidates, 1)
-            residual = self.residual_mean + drawn @ self.residual_root.T
-            faces = self.decoder(typical + residual * moved)
-            if self.candidates == 1:
-                return faces
-            logits = self.classifier(faces).float()
-            unlike = F.binary_cross_entropy_with_logits(logits, attributes, reduction="none")
-            nearer = unlike.mean(1) < best
-            made = torch.where(nearer[:, None, None, None], faces, made) if number else faces
-            best = torch.minimum(best, unlike.mean(1))
-        return made
+        return self.decoder(self.mapping(attributes) + residual * moved)
 
 
 def _hold(move: Tensor, sensitivity: Tensor, signs: Tensor, held: Sequence[int]) -> Tensor:

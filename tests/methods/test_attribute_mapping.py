@@ -387,25 +387,13 @@ def test_many_attributes_are_turned_and_what_changes_counts_more(model, monkeypa
     assert torch.equal(weights, torch.where(changed, 5.0, 1.0))
 
 
-def test_of_several_residuals_the_one_that_shows_what_was_asked_is_taken(model):
-    attributes, noise = torch.tensor([[1.0, 0.0, 1.0, 0.0]] * 3), torch.randn(3, CONFIG.latent)
-    noise[2] = 0
-    alone = model.generate(attributes, noise)
-    model.candidates = 3
-    chosen = model.generate(attributes, noise)
-
-    def unlike(faces):
-        logits = model.classifier(faces)
-        return torch.nn.functional.binary_cross_entropy_with_logits(
-            logits, attributes, reduction="none"
-        ).mean(1)
-
-    model.candidates = 1
-    drawn = [model.generate(attributes, noise.roll(2 * number, 1)) for number in range(3)]
-    losses = torch.stack([unlike(faces) for faces in drawn])
-    best = torch.stack(drawn)[losses.argmin(0), torch.arange(3)]
-    torch.testing.assert_close(chosen, best)
-    assert torch.equal(chosen[2], alone[2])
+def test_faces_spread_as_far_as_they_are_told(model, monkeypatch):
+    monkeypatch.setattr(model, "decoder", torch.nn.Identity())
+    attributes, noise = torch.rand(2, 4), torch.randn(2, CONFIG.latent)
+    wide = model.generate(attributes, noise) - model.mapping(attributes)
+    model.spread = 0.5
+    narrow = model.generate(attributes, noise) - model.mapping(attributes)
+    torch.testing.assert_close(narrow - model.residual_mean, 0.5 * (wide - model.residual_mean))
 
 
 def test_the_gain_lengthens_an_edit_and_nothing_else(model, latents):
