@@ -129,7 +129,7 @@ def edit(
         UnsupportedError: The checkpoint moves no attributes, or a direction belongs to another one.
         DataError: There is no such direction.
     """
-    codes, moved = encoded.latents, False
+    codes = encoded.latents
     if values:
         model = attribute_model(models, checkpoint)
         check_attributes({**dict.fromkeys(held, 0), **values}, model.attributes)
@@ -141,10 +141,11 @@ def edit(
         if held and slopes is None:
             slopes = model.sensitivity(codes)
         columns = [model.attributes.index(name) for name in held]
-        codes, moved = model.edit(codes, before, after, slopes, columns), True
-    there = along(models, checkpoint, codes, moves)
-    moved = moved or there is not codes
-    return models.get(checkpoint).model.decode(there) if moved else encoded.reconstruction
+        codes = model.edit(codes, before, after, slopes, columns)
+    codes = along(models, checkpoint, codes, moves)
+    if codes is encoded.latents:
+        return encoded.reconstruction
+    return models.get(checkpoint).model.decode(codes)
 
 
 def check_edit(
