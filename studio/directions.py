@@ -191,6 +191,14 @@ def names(checkpoint: str = "") -> list[str]:
     return found
 
 
+def belongs(name: str, checkpoint: str) -> bool:
+    """Say whether there is a direction of that name, whole, and of that checkpoint."""
+    try:
+        return bool(_facts(_path(name))["checkpoint"] == checkpoint)
+    except (ConfigError, DataError):
+        return False
+
+
 def load(name: str) -> Direction:
     """Read a direction.
 

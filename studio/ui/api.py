@@ -5,6 +5,7 @@ is refused. ``--auth`` protects these endpoints as it does the page.
 """
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -126,18 +127,18 @@ def _build_attributes(context: Context) -> None:
         seed: int = 0,
     ) -> tuple[gr.FileData, dict[str, Any]]:
         """Make labelled pictures for a zipped data set; returns a zip of them and a report."""
-        asked = AugmentRequest(
-            str(checkpoint),
-            str(strategy),
-            float(amount),
-            str(source),
-            float(variation),
-            int(most),
-            str(classifier or ""),
-            None if agreement is None else float(agreement),
-            float(ssim),
-            int(seed),
-        )
+        asked = {
+            "checkpoint": checkpoint,
+            "strategy": strategy,
+            "amount": amount,
+            "source": source,
+            "variation": variation,
+            "most": most,
+            "classifier": classifier,
+            "agreement": agreement,
+            "ssim": ssim,
+            "seed": seed,
+        }
         return augmented(data, asked)
 
     edited, measured = guarded(context, on_edit), guarded(context, on_measure)
@@ -162,7 +163,7 @@ def on_swap(
         "receiver": _subject(context, receiver, aligned),
         "donor": _subject(context, donor, aligned),
     }
-    step = {"kind": "swap", "donors": ("donor",), "strength": float(strength)}
+    step = {"kind": "swap", "donors": ("donor",), "strength": _number("strength", strength)}
     return _result(context, subjects, {**step, "checkpoint": checkpoint}, output)
 
 
@@ -188,7 +189,9 @@ def on_interpolate(
     if layout not in ("strip", "grid"):
         raise ConfigError(f"The layout is strip or grid, not {layout!r}.")
     grid = layout == "grid"
-    written = Style(int(frames), str(path), grid, int(size), str(ease), bool(ping_pong))
+    written = Style(
+        _whole("frames", frames), str(path), grid, _whole("size", size), str(ease), bool(ping_pong)
+    )
     names = [str(name) for name in _listed(checkpoints)]
     target = new_file(f"result.{format}" if format.isalnum() else "result")
     check(context.models, names, len(_listed(pictures)), written, target)
@@ -235,14 +238,16 @@ def on_generate(
     """Make faces, each as a file with its recipe."""
     known = editing.generator(context.models, checkpoint).attributes
     asked = _mapping("values", values)
-    editing.check_faces(asked, known, int(count), float(variation))
+    number, scale = _whole("count", count), _number("variation", variation)
+    first = _whole("seed", seed)
+    editing.check_faces(asked, known, number, scale)
     step: dict[str, Any] = {"checkpoint": checkpoint, "kind": "generate"}
-    step |= {"strength": float(variation), "values": editing.complete(asked, known)}
+    step |= {"strength": scale, "values": editing.complete(asked, known)}
     files = []
-    for number in range(int(count)):
-        recipe = editing.record(context.models, {}, [step], "model", int(seed) + number)
+    for own in range(first, first + number):
+        recipe = editing.record(context.models, {}, [step], "model", own)
         photo = editing.replay(context.models, recipe, {})
-        path = new_file(f"face-{int(seed) + number:06d}.png")
+        path = new_file(f"face-{own:06d}.png")
         images.save_png(path, photo.pixels, text=photo.text)
         files.append(_file(path))
     return files
@@ -256,13 +261,26 @@ def on_direction(
     return editing.make_direction(context.models, checkpoint, str(name), *groups).facts()
 
 
-def on_augment(context: Context, data: Any, asked: AugmentRequest) -> list[Any]:
+def on_augment(context: Context, data: Any, asked: Mapping[str, Any]) -> list[Any]:
     """Carry an augmentation of an uploaded zip out; nothing but the result is left behind."""
+    least = asked["agreement"]
+    request = AugmentRequest(
+        str(asked["checkpoint"]),
+        str(asked["strategy"]),
+        _number("amount", asked["amount"]),
+        str(asked["source"]),
+        _number("variation", asked["variation"]),
+        _whole("most", asked["most"]),
+        str(asked["classifier"] or ""),
+        None if least is None else _number("agreement", least),
+        _number("ssim", asked["ssim"]),
+        _whole("seed", asked["seed"]),
+    )
     path = received_set(data.get("path") if isinstance(data, dict) else None)
     output = new_file(f"{path.stem}-augmented")
     try:
         report = carry_out(
-            context.models, asked, open_set(path), output, lambda done, total: None, lambda: False
+            context.models, request, open_set(path), output, lambda done, total: None, lambda: False
         )
         target = output.with_name(f"{output.name}.zip")
         pack(output, target)
@@ -270,6 +288,21 @@ def on_augment(context: Context, data: Any, asked: AugmentRequest) -> list[Any]:
         for folder in (output, output.with_name(f"{output.name}.part")):
             shutil.rmtree(folder, ignore_errors=True)
     return [_file(target), {**report.to_dict(), "output": target.name}]
+
+
+def _number(name: str, given: Any) -> float:
+    """Check that a number was given."""
+    if isinstance(given, bool) or not isinstance(given, int | float):
+        raise ConfigError(f"{name} must be a number, not {given!r}.")
+    return float(given)
+
+
+def _whole(name: str, given: Any) -> int:
+    """Check that a whole number was given."""
+    number = _number(name, given)
+    if not number.is_integer():
+        raise ConfigError(f"{name} must be a whole number, not {given!r}.")
+    return int(number)
 
 
 def _mapping(name: str, given: Any) -> dict[str, float]:

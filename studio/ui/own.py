@@ -30,8 +30,11 @@ def alone(checkpoint: str, moves: Mapping[str, float]) -> dict[str, Any]:
 
 def living(checkpoint: str, moves: Mapping[str, float]) -> dict[str, float]:
     """Return the moves that move something: a slider may have been deleted in the meantime."""
-    known = directions.names(checkpoint) if any(moves.values()) else []
-    return {name: steps for name, steps in moves.items() if steps and name in known}
+    return {
+        name: steps
+        for name, steps in moves.items()
+        if steps and directions.belongs(name, checkpoint)
+    }
 
 
 def asked(event: Mapping[str, Any]) -> tuple[str, float]:

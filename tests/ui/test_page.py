@@ -154,6 +154,9 @@ def test_api_enlarges_a_zipped_set(call, heads_pictures, tmp_path):
         (call.upload(heads_pictures[0]), *asked),
     ):
         assert call.send("augment", *refused)[0] == "error"
+    kind, told = call.send("augment", data, name, "doubling", "much", *asked[3:])
+    assert kind == "error"
+    assert "amount must be a number, not 'much'" in str(told)
 
 
 @pytest.mark.slow
