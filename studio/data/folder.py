@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from itertools import repeat
 from pathlib import Path, PurePosixPath
 from typing import Protocol
@@ -31,6 +32,11 @@ CELEBA_EYES = ((50 / 128, 66 / 128), (78 / 128, 66 / 128))
 
 class Source(Protocol):
     """Where the bytes of a data set's files come from."""
+
+    @property
+    def place(self) -> Path:
+        """The folder or the zip."""
+        ...
 
     def names(self) -> list[str]:
         """List the files, sorted, with forward slashes."""
@@ -90,6 +96,11 @@ class FolderSource:
 
     root: Path
 
+    @property
+    def place(self) -> Path:
+        """The folder."""
+        return self.root
+
     def names(self) -> list[str]:
         """List the files below the folder."""
         found = (path for path in self.root.rglob("*") if path.is_file())
@@ -116,6 +127,13 @@ class FolderSource:
         return repr([(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats])
 
 
+@lru_cache(maxsize=4)
+def _archive(path: Path, fingerprint: str) -> zipfile.ZipFile:
+    """Open a zip once for many single files: each opening reads the whole directory."""
+    del fingerprint
+    return zipfile.ZipFile(path)
+
+
 @dataclass(frozen=True)
 class ZipSource:
     """Files inside a zip, read in place: nothing is ever unpacked to the disk."""
@@ -135,6 +153,11 @@ class ZipSource:
                     "pack it again with plain names."
                 )
 
+    @property
+    def place(self) -> Path:
+        """The zip."""
+        return self.path
+
     def _open(self) -> zipfile.ZipFile:
         return zipfile.ZipFile(self.path)
 
@@ -149,8 +172,11 @@ class ZipSource:
         Raises:
             DataError: There is no such file in the zip, or it is damaged.
         """
-        with self._open() as archive:
-            return self._member(archive, name)
+        try:
+            archive = _archive(self.path, self.fingerprint())
+        except (zipfile.BadZipFile, OSError) as error:
+            raise DataError(f"{self.path.name} cannot be read any more: {error}.") from error
+        return self._member(archive, name)
 
     def attempt_all(self, names: Sequence[str]) -> Iterator[bytes | DataError]:
         """Yield the bytes of many files, or what is wrong with them; the zip is opened once."""
