@@ -1,6 +1,6 @@
 """One edit on many photographs: reading them, pairing them up, naming the results."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -115,6 +115,26 @@ class Reader:
         if len(faces) > 1:
             self._note(f"{name} shows {len(faces)} faces; the largest is taken.")
         return faces[0].alignment
+
+
+def reader_for(
+    models: ModelCache, checkpoint: str, *, aligned: bool, note: Callable[[str], None]
+) -> Reader:
+    """Return a reader of pictures for a checkpoint: one of other things looks for no faces."""
+    faces = models.store.card(checkpoint).spec.shows_faces
+    refine = editing.eye_refiner(models) if faces else None
+    return Reader(refine, aligned=aligned or not faces, note=note)
+
+
+def read_each(
+    reader: Reader, files: Sequence[Path], skipped: dict[str, str]
+) -> Iterator[tuple[Path, Subject]]:
+    """Yield pictures one by one; note in ``skipped`` why others cannot be used."""
+    for path in files:
+        try:
+            yield path, reader.read(path)
+        except StudioError as error:
+            skipped[str(path)] = str(error)
 
 
 @dataclass(frozen=True)

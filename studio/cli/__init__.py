@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from studio.cli import attributes, learning, pictures
+from studio.cli import attributes, learning, mapping, pictures
 from studio.cli.base import (
     INTERRUPTED,
     MISTAKE,
@@ -79,6 +79,7 @@ def build_parser() -> argparse.ArgumentParser:
         attributes.add_generate,
         attributes.add_directions,
         attributes.add_augment,
+        mapping.add_explore,
         pictures.add_interpolate,
         learning.add_train,
         learning.add_evaluate,

@@ -16,7 +16,7 @@ from studio.cli.base import (
     say,
     setting,
 )
-from studio.errors import ConfigError, DataError, StudioError
+from studio.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from studio.checkpoints import ModelCache
@@ -236,17 +236,11 @@ def _encoded(
     """Encode examples; those that cannot be used are left out and named."""
     from studio import bulk, editing
 
-    faces = models.store.card(options.model).spec.shows_faces
-    refine = editing.eye_refiner(models) if faces else None
-    reader = bulk.Reader(refine, aligned=options.aligned or not faces, note=say)
-    found = []
-    for path in files:
-        try:
-            one = reader.read(path)
-        except StudioError as error:
-            skipped[str(path)] = str(error)
-            continue
-        found.append(editing.encode(models, options.model, one.photo.pixels, one.alignment))
+    reader = bulk.reader_for(models, options.model, aligned=options.aligned, note=say)
+    found = [
+        editing.encode(models, options.model, one.photo.pixels, one.alignment)
+        for _, one in bulk.read_each(reader, files, skipped)
+    ]
     if not found:
         raise DataError(f"None of the {len(files)} pictures could be used.")
     return found

@@ -18,13 +18,17 @@ from studio.augment import augment as carry_out
 from studio.data.folder import open_set
 from studio.editing import Encoded, Subject
 from studio.errors import CheckpointError, ConfigError, FaceError
+from studio.explore import labels, writing
+from studio.explore.charting import MapRequest, chart
+from studio.explore.measures import measure
 from studio.faces.align import Alignment
 from studio.faces.detect import find_faces
 from studio.interpolation import CROSS_FADE, Style, check, compare, write
-from studio.ui.augmenting import pack, received_set
+from studio.ui.augmenting import pack
 from studio.ui.context import Context
 from studio.ui.guard import guarded, uploaded
 from studio.ui.seats import new_file
+from studio.ui.sets import received_set
 
 LONG = "api"
 
@@ -75,7 +79,7 @@ def build(context: Context) -> None:
 
 
 def _build_attributes(context: Context) -> None:
-    """Register ``/edit``, ``/measure``, ``/generate``, ``/directions`` and ``/augment``."""
+    """Register ``/edit``, ``/measure``, ``/generate``, ``/directions`` and those of data sets."""
 
     def edit(
         picture: gr.FileData,
@@ -141,10 +145,28 @@ def _build_attributes(context: Context) -> None:
         }
         return augmented(data, asked)
 
+    def explore(
+        data: gr.FileData,
+        checkpoint: str,
+        method: str = "pca",
+        part: str = "",
+        dimensions: int = 2,
+        perplexity: float = 30.0,
+        most: int = 20_000,
+        seed: int = 0,
+        colour: str = "",
+        pictures: list[gr.FileData] | None = None,
+        aligned: bool = False,
+    ) -> tuple[gr.FileData, dict[str, Any]]:
+        """Draw the map of a zipped data set; returns a CSV of points, and numbers about it."""
+        place = (method, part, dimensions, perplexity, most, seed)
+        return explored(data, checkpoint, place, colour, pictures, aligned)
+
+    explored = guarded(context, on_explore)
     edited, measured = guarded(context, on_edit), guarded(context, on_measure)
     generated, made = guarded(context, on_generate), guarded(context, on_direction)
     augmented = guarded(context, on_augment)
-    for function in (edit, measure, generate, directions, augment):
+    for function in (edit, measure, generate, directions, augment, explore):
         name = function.__name__
         endpoint(function, api_name=name, concurrency_id=LONG, concurrency_limit=1)
 
@@ -288,6 +310,38 @@ def on_augment(context: Context, data: Any, asked: Mapping[str, Any]) -> list[An
         for folder in (output, output.with_name(f"{output.name}.part")):
             shutil.rmtree(folder, ignore_errors=True)
     return [_file(target), {**report.to_dict(), "output": target.name}]
+
+
+def on_explore(
+    context: Context,
+    data: Any,
+    checkpoint: str,
+    place: tuple[Any, ...],
+    colour: str,
+    pictures: Any,
+    aligned: bool,
+) -> list[Any]:
+    """Draw the map of an uploaded zip, and place uploaded pictures on it."""
+    method, part, dimensions, perplexity, most, seed = place
+    path = received_set(data.get("path") if isinstance(data, dict) else None)
+    request = MapRequest(
+        str(checkpoint),
+        str(part or ""),
+        str(method),
+        _whole("dimensions", dimensions),
+        _number("perplexity", perplexity),
+        _whole("most", most),
+        _whole("seed", seed),
+    )
+    drawn = chart(context.models, request, open_set(path))
+    key = str(colour) if colour else labels.first(drawn.codes.data)
+    column = labels.column(drawn.codes.data, key, drawn.scores, drawn.seed)
+    target = new_file(f"{path.stem}-{drawn.method}.csv")
+    writing.write_table(target, drawn, column)
+    encoded = _corners(context, request.checkpoint, _listed(pictures or []), aligned)
+    found = writing.facts(drawn, column, measure(drawn, column))
+    found["placed"] = [writing.placed(drawn, one.latents) for one in encoded]
+    return [_file(target), found]
 
 
 def _number(name: str, given: Any) -> float:

@@ -29,13 +29,12 @@ from studio.augment import (
 from studio.augment.making import find_scope
 from studio.augment.plans import Labels, Plan, Spread
 from studio.checkpoints import Card
-from studio.data import celeba
 from studio.data.folder import TABLE, DataSet, open_set
-from studio.errors import ConfigError, DataError, ImageError, StudioError
+from studio.errors import ConfigError, DataError, StudioError
 from studio.images import Picture
 from studio.methods.base import Operation
 from studio.ui.context import Context
-from studio.ui.guard import uploaded
+from studio.ui.sets import PART, sets
 
 BEFORE, DOUBLED, BALANCED = "Before", "Random doubling", "Dynamic balancing"
 # Plans are drawn for so many pictures at most: more would not look different.
@@ -49,43 +48,9 @@ SHOWN = 8
 PAUSE = 0.5
 MAKES = frozenset({Operation.GENERATE, Operation.EDIT, Operation.TRANSLATE})
 MINUS = "−"  # noqa: RUF001
-_PART = ".part"
-NO_FILE = "No zip was received; upload a .zip with pictures and an attributes.csv."
 
 
 # Data sets.
-
-
-def sets() -> list[str]:
-    """Name the data sets of the home that may have attributes; unfinished ones are none."""
-    folder = paths.data()
-    found = sorted(folder.iterdir()) if folder.is_dir() else []
-    return [path.name for path in found if _may_be_set(path)]
-
-
-def _may_be_set(path: Path) -> bool:
-    if path.name.startswith(".") or path.suffix == _PART:
-        return False
-    if path.is_dir():
-        return (path / TABLE).is_file() or celeba.is_celeba(path)
-    return path.suffix.lower() == ".zip"
-
-
-def find_set(name: str) -> str:
-    """Return where a data set of the home is.
-
-    Raises:
-        DataError: There is none of that name.
-    """
-    if name not in sets():
-        raise DataError(f"There is no data set {name!r} any more; choose another one.")
-    return str(paths.data() / name)
-
-
-def own_name(location: str) -> str:
-    """Return the name of a data set of the home; empty for an upload."""
-    path = Path(location)
-    return path.name if location and path == paths.data() / path.name else ""
 
 
 def open_data(context: Context, location: str) -> DataSet:
@@ -119,7 +84,7 @@ def _open(path: Path) -> DataSet:
 
 def first_set(context: Context, location: str) -> str:
     """Return the data set to begin with: the one that is chosen, or the first that opens."""
-    for one in (location, *(str(paths.data() / name) for name in sets())):
+    for one in (location, *(str(paths.data() / name) for name in sets(labelled=True))):
         with suppress(StudioError):
             if one:
                 open_data(context, one)
@@ -244,7 +209,7 @@ def most_set(attributes: int) -> int:
 def suggest(data: DataSet) -> str:
     """Return a name for a new set that is neither taken nor begun."""
     stem = re.sub(r"[^A-Za-z0-9_-]+", "-", data.name).strip("-")[: LONGEST_NAME - 8] or "set"
-    taken = {path.name.removesuffix(_PART) for path in paths.data().glob("*")}
+    taken = {path.name.removesuffix(PART) for path in paths.data().glob("*")}
     free = (f"{stem}-new{f'-{number}' if number > 1 else ''}" for number in range(1, 1000))
     return next((name for name in free if name not in taken), "")
 
@@ -271,7 +236,7 @@ def new_set(name: str) -> Path:
 
 def unfinished() -> list[str]:
     """Name the sets that were begun and stopped."""
-    return sorted(file.parent.stem for file in paths.data().glob(f"*{_PART}/{STATE}"))
+    return sorted(file.parent.stem for file in paths.data().glob(f"*{PART}/{STATE}"))
 
 
 def restore(name: str) -> Settings:
@@ -283,7 +248,7 @@ def restore(name: str) -> Settings:
     if name not in unfinished():
         raise ConfigError(f"There is no unfinished set {name!r} any more.")
     try:
-        text = (paths.data() / f"{name}{_PART}" / STATE).read_text(encoding="utf-8")
+        text = (paths.data() / f"{name}{PART}" / STATE).read_text(encoding="utf-8")
         terms = json.loads(text)["terms"]
         known = set(Settings.__dataclass_fields__) - {"name"}
         if terms["agreement"] is None:
@@ -597,21 +562,6 @@ def changes(operations: Sequence[Mapping[str, Any]], most: int = 3) -> str:
         return "nothing changed"
     more = f" and {len(named) - most} more" if len(named) > most else ""
     return ", ".join(named[:most]) + more
-
-
-def received_set(file: Any) -> Path:
-    """Return where an uploaded zip is.
-
-    Raises:
-        DataError: It is no upload or no zip.
-    """
-    try:
-        place = Path(uploaded(file))
-    except ImageError as error:
-        raise DataError(NO_FILE) from error
-    if place.suffix.lower() != ".zip":
-        raise DataError(NO_FILE)
-    return place
 
 
 def pack(folder: Path, target: Path) -> None:

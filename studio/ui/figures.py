@@ -5,6 +5,9 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from studio.explore.labels import UNKNOWN, Column
+from studio.explore.maps import Map
+
 # Of the theme: neutral, accent, and one that differs from both in brightness too.
 _COLOURS = ("#9b9ba5", "#d97706", "#0d9488")
 _MARKS = ("circle", "diamond", "circle")
@@ -94,3 +97,62 @@ def _lay_out(figure: go.Figure, names: Sequence[str], kind: str, unit: str) -> N
         showgrid=False,
         zeroline=False,
     )
+
+
+# Ten that differ in hue and brightness and read on light and on dark pages, in this order.
+PALETTE = (
+    *("#0d9488", "#d97706", "#6366f1", "#db2777", "#65a30d"),
+    *("#0284c7", "#b91c1c", "#a855f7", "#a16207", "#64748b"),
+)
+# From less to more.
+SCALE = ("#4338ca", "#2f7fc1", "#0d9488", "#84b026", "#f59e0b")
+GREY = "#9b9ba5"
+
+
+def colours(column: Column) -> list[str]:
+    """Return a colour for each value of a column."""
+    count = len(column.values)
+    if column.ordered and count > 1:
+        places = (round(number * (len(SCALE) - 1) / (count - 1)) for number in range(count))
+        return [SCALE[place] for place in places]
+    if column.values == ("Without", "With"):
+        return [GREY, PALETTE[0]]
+    return [GREY if number >= len(PALETTE) else PALETTE[number] for number in range(count)]
+
+
+def map_page(found: Map, column: Column) -> str:
+    """Return a map as a page of its own that needs nothing but itself.
+
+    Args:
+        found: With its points in 2 or 3 dimensions.
+        column: What the points are coloured by; its values are the legend.
+    """
+    figure = go.Figure()
+    files, flat = found.codes.data.files, found.dimensions == 2
+    named = [*zip(range(len(column.values)), column.values, colours(column), strict=True)]
+    if column.unknown:
+        named.append((UNKNOWN, "Unknown", GREY))
+    for code, name, colour in named:
+        rows = (column.codes == code).nonzero()[0]
+        axes = dict(zip(("x", "y", "z"), found.points[rows].T.tolist(), strict=False))
+        shown = {
+            **axes,
+            "name": f"{name} ({len(rows):,})",
+            "mode": "markers",
+            "marker": {"color": colour, "size": 5 if flat else 3},
+            "text": [files[row] for row in rows],
+            "hovertemplate": f"%{{text}}<extra>{name}</extra>",
+        }
+        figure.add_trace(go.Scattergl(**shown) if flat else go.Scatter3d(**shown))
+    titles = dict(zip(("xaxis", "yaxis", "zaxis"), found.axes, strict=False))
+    axes = {name: {"title": {"text": title}} for name, title in titles.items()}
+    figure.update_layout(
+        title=f"{found.codes.data.name}: {found.codes.checkpoint}, coloured by {column.label}",
+        legend={"itemsizing": "constant"},
+        template="plotly_white",
+        **(axes if flat else {"scene": axes}),
+    )
+    if flat:
+        figure.update_yaxes(scaleanchor="x")
+    page: str = figure.to_html(include_plotlyjs=True, full_html=True)
+    return page

@@ -5,9 +5,10 @@ import torch
 
 from studio import paths
 from studio.ui import api
+from studio.ui.atlas.screen import plotly_file
 from studio.ui.context import Context
 from studio.ui.style import theme
-from studio.ui.tabs import attributes, augment, interpolate, models, swap
+from studio.ui.tabs import attributes, augment, explore, interpolate, models, swap
 
 TITLE = "Latent Studio"
 # Uploads are photographs; each place checks its own limit too and says so in a sentence.
@@ -19,16 +20,21 @@ def build(context: Context) -> gr.Blocks:
     """Build the page around what all its tabs share."""
     with gr.Blocks(title=TITLE, fill_width=True, delete_cache=(600, 3600)) as blocks:
         gr.HTML(f'<h1 class="ls-name">{TITLE}</h1>', apply_default_css=False)
-        with gr.Tab("Swap", id="swap"):
-            swap.build(context)
-        with gr.Tab("Attributes", id="attributes"):
-            attributes.build(context)
-        with gr.Tab("Interpolate", id="interpolate"):
-            interpolate.build(context)
-        with gr.Tab("Augment", id="augment"):
-            augment.build(context)
-        with gr.Tab("Models", id="models"):
-            models.build(context)
+        gr.set_static_paths([plotly_file()])
+        with gr.Tabs() as tabs:
+            doors = {}
+            with gr.Tab("Swap", id="swap"):
+                doors["swap"] = swap.build(context)
+            with gr.Tab("Attributes", id="attributes"):
+                doors["attributes"] = attributes.build(context)
+            with gr.Tab("Interpolate", id="interpolate"):
+                doors["interpolate"] = interpolate.build(context)
+            with gr.Tab("Explore", id="explore"):
+                explore.build(context, doors, tabs)
+            with gr.Tab("Augment", id="augment"):
+                augment.build(context)
+            with gr.Tab("Models", id="models"):
+                models.build(context)
         api.build(context)
     return blocks
 

@@ -74,6 +74,13 @@ def kept(photo: Photo, name: str) -> Path:
     return path
 
 
+def whole_seat(path: str, photo: Photo, name: str) -> Seat:
+    """Seat a picture as the crop that it is; nobody looks for faces in it."""
+    height, width = photo.pixels.shape[:2]
+    whole = Alignment.whole(width, height)
+    return Seat(path, name, width, height, whole, detected=False)
+
+
 def new_file(name: str) -> Path:
     """Return a path of that name in a new folder among the uploads."""
     folder = Path(get_upload_folder()) / uuid.uuid4().hex

@@ -17,6 +17,7 @@ from studio.errors import ConfigError, DataError, UnsupportedError
 from studio.ui import augmenting, figures
 from studio.ui.augmenting import BALANCED, BEFORE, DOUBLED, Settings
 from studio.ui.context import Context
+from studio.ui.sets import find_set, sets
 from studio.ui.tabs import augment
 
 MAPPING, DCGAN, STARGAN = (f"{name}.tiny" for name in ("attribute-mapping", "dcgan", "stargan"))
@@ -99,7 +100,7 @@ def test_sets_of_the_home_are_listed_and_unfinished_ones_are_not(place, heads_fo
     for name in ("begun.part", ".hidden", "no table"):
         (paths.data() / name).mkdir()
     (paths.data() / "begun.part" / TABLE).touch()
-    assert augmenting.sets() == ["faces.zip", "heads"]
+    assert sets(labelled=True) == ["faces.zip", "heads"]
     assert len(open_set(paths.data() / "faces.zip").attributes) == 8
 
 
@@ -254,7 +255,7 @@ def test_what_cannot_be_planned_is_said_instead(context, place):
         writer = csv.writer(table)
         writer.writerow(["file", "partition", "Smiling"])
         writer.writerows([f"{number:06}.png", 0, number % 2] for number in range(40))
-    one = augmenting.find_set("one")
+    one = find_set("one", labelled=True)
     shown = changed(context, one)
     assert "Dynamic balancing is not possible: Balancing sets the 1 commonest" in shown[LEAD]
     assert not shown[MOST].visible
@@ -262,7 +263,7 @@ def test_what_cannot_be_planned_is_said_instead(context, place):
         augment.on_begin(context, one, *values(PLAIN))
     with (paths.data() / "one" / TABLE).open("w", newline="") as table:
         csv.writer(table).writerows([["file", "Beard"], ["000000.png", 1], ["000001.png", 0]])
-    stranger = changed(context, augmenting.find_set("one"))
+    stranger = changed(context, find_set("one", labelled=True))
     assert "none of which attribute-mapping.tiny knows" in stranger[LEAD]
     assert not stranger[TAIL].visible
 
@@ -324,7 +325,7 @@ def test_a_run_writes_a_set_with_the_labels_of_its_plan(context, place, training
     assert (last[START].interactive, last[STOP].interactive) == (True, False)
     assert len(last[MADE]["items"]) == augmenting.SHOWN
     assert all(item["src"].startswith("data:image/png") for item in last[MADE]["items"])
-    assert "new" in augmenting.sets()
+    assert "new" in sets(labelled=True)
 
 
 @pytest.mark.parametrize("checkpoint", [DCGAN, STARGAN])
@@ -349,7 +350,7 @@ def test_a_stopped_run_is_kept_and_start_goes_on(context, place, small_batches, 
     assert not last[PACK].visible
     assert len(list((paths.data() / "new.part").glob("*.png"))) == 16
     assert (paths.data() / "new.part" / STATE).is_file()
-    assert augmenting.sets() == ["heads"]
+    assert sets(labelled=True) == ["heads"]
     shown = changed(context, place)
     assert [name for _, name in shown[BEGUN].choices] == ["new"]
     # A visitor who comes later gets the settings back, and goes on.
@@ -502,7 +503,7 @@ def test_data_that_the_checkpoint_would_misread_is_refused_in_place(context, pla
     table = paths.data() / "free" / TABLE
     head, *rows = table.read_text().splitlines()
     table.write_text("\n".join([f"{head},alignment", *(f"{row},none" for row in rows)]) + "\n")
-    _, shown = run_through(context, augmenting.find_set("free"))
+    _, shown = run_through(context, find_set("free", labelled=True))
     assert "works on pictures of alignment celeba" in shown[-1][STATUS]
     assert not (paths.data() / "new.part").exists()
     with pytest.raises(UnsupportedError):

@@ -17,6 +17,7 @@ from studio.ui import own as own_sliders
 from studio.ui.components import choices, data_uri, note, photo_drop, scripted, sources_fold
 from studio.ui.components import stage as stage_component
 from studio.ui.context import Context
+from studio.ui.doors import Door
 from studio.ui.draft import RECEIVER, Seat
 from studio.ui.guard import guarded, heard, uploaded
 from studio.ui.portrait import bench, screen
@@ -97,8 +98,8 @@ class Desk:
         ]
 
 
-def build(context: Context) -> None:
-    """Lay the tab out and bind its events."""
+def build(context: Context) -> Door:
+    """Lay the tab out and bind its events; return where pictures come in."""
     with gr.Row(elem_classes="ls-desk"):
         with gr.Column(elem_classes="ls-sources", min_width=0), sources_fold():
             mode = gr.Radio(MODES, value="photo", label="Start from", elem_id="face-mode")
@@ -113,7 +114,7 @@ def build(context: Context) -> None:
             strip = choices(elem_id="face-strip")
         with gr.Column(elem_classes="ls-controls", min_width=0):
             desk = _build_controls(drop, photo, shown, stage, strip, mode)
-    _bind(context, desk)
+    return Door("attributes", _bind(context, desk), desk.painted(), enter)
 
 
 def _build_controls(
@@ -171,7 +172,7 @@ def _build_controls(
     )  # fmt: skip
 
 
-def _bind(context: Context, desk: Desk) -> None:
+def _bind(context: Context, desk: Desk) -> gr.State:
     """Connect events: each turns a history into the next one and repaints."""
     history = gr.State(Portraits())
     on = binder(history, desk.painted())
@@ -223,6 +224,7 @@ def _bind(context: Context, desk: Desk) -> None:
     tab = gr.context.Context.block
     if isinstance(tab, gr.Tab):
         on(tab.select, guarded(context, painted(on_show)), **SLOW)
+    return history
 
 
 def paint(context: Context, history: Portraits) -> list[Any]:
@@ -256,6 +258,19 @@ def paint(context: Context, history: Portraits) -> list[Any]:
 
 
 painted = repainting(paint)
+
+
+def enter(
+    context: Context, history: Portraits, seats: Sequence[Seat], checkpoint: str
+) -> list[Any]:
+    """Take a picture from another tab as the photograph whose sliders are moved."""
+    portrait = replace(history.present.seat(RECEIVER, seats[0]), mode="photo")
+    known = [card.name for card in bench.editors(context)]
+    if checkpoint in known or not portrait.checkpoint:
+        name = checkpoint if checkpoint in known else next(iter(known), "")
+        portrait = replace(portrait, checkpoint=name)
+    following = history.then(portrait)
+    return [following, *paint(context, following)]
 
 
 def _sliders(context: Context, portrait: Portrait) -> dict[str, Any]:

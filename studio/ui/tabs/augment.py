@@ -18,6 +18,7 @@ from studio.ui.guard import guarded
 from studio.ui.portrait import screen
 from studio.ui.repaint import QUICK, SLOW, download
 from studio.ui.seats import new_file
+from studio.ui.sets import find_set, own_name, received_set, sets
 
 STRATEGIES = [("Dynamic balancing", "balancing"), ("Random doubling", "doubling")]
 SOURCES = {"attributes": "New faces", "photo": "My pictures, changed"}
@@ -278,7 +279,7 @@ def _following(context: Context, handler: Callable[..., Iterator[Any]]) -> Calla
 def paint(context: Context, location: str, settings: Settings) -> list[Any]:
     """Return the values of ``Desk.painted``."""
     data = augmenting.open_data(context, location) if location else None
-    names, chosen = augmenting.sets(), augmenting.own_name(location) or None
+    names, chosen = sets(labelled=True), own_name(location) or None
     cards = augmenting.makers(context)
     card = next((card for card in cards if card.name == settings.checkpoint), None)
     begun = augmenting.unfinished()
@@ -413,16 +414,14 @@ def on_show(context: Context, location: str, *values: Any) -> list[Any]:
 
 def on_pick(context: Context, location: str, name: str | None, *values: Any) -> list[Any]:
     """Take a data set of the home."""
-    place = augmenting.find_set(name) if name else location
+    place = find_set(name, labelled=True) if name else location
     return _settled(context, place, Settings.read(*values), renamed=True)
 
 
 def on_upload(context: Context, location: str, file: Any, *values: Any) -> list[Any]:
     """Take an uploaded zip, where Gradio put it."""
     del location
-    return _settled(
-        context, str(augmenting.received_set(file)), Settings.read(*values), renamed=True
-    )
+    return _settled(context, str(received_set(file)), Settings.read(*values), renamed=True)
 
 
 def on_change(context: Context, location: str, *values: Any) -> list[Any]:

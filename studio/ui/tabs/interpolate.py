@@ -1,5 +1,6 @@
 """The interpolation tab: what lies between two pictures, or four, for several checkpoints."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,6 +11,8 @@ from studio.interpolation import LEAST_SIDE, MOST_FRAMES, MOST_MODELS, MOST_SIDE
 from studio.ui import own
 from studio.ui.components import choices, note, photo_drop, scripted, sharp_uri, sources_fold
 from studio.ui.context import Context
+from studio.ui.doors import Door
+from studio.ui.draft import Seat
 from studio.ui.guard import guarded, heard
 from studio.ui.repaint import (
     QUICK,
@@ -88,8 +91,8 @@ class Desk:
         return [self.format, self.count, self.size, self.ease, self.ping_pong, self.every]
 
 
-def build(context: Context) -> None:
-    """Lay the tab out and bind its events."""
+def build(context: Context) -> Door:
+    """Lay the tab out and bind its events; return where pictures come in."""
     with gr.Row(elem_classes="ls-desk"):
         with gr.Column(elem_classes="ls-sources", min_width=0), sources_fold():
             with gr.Column(elem_classes="ls-four", min_width=0):
@@ -104,7 +107,7 @@ def build(context: Context) -> None:
             rows = scripted("ls-rows", "rows.js", elem_id="rows")
         with gr.Column(elem_classes="ls-controls", min_width=0):
             desk = _build_controls(drops, samples_title, shown, examples, stage, rows)
-    _bind(context, desk)
+    return Door("interpolate", _bind(context, desk), desk.painted(), enter)
 
 
 def morph(context: Context) -> gr.HTML:
@@ -163,7 +166,7 @@ def _build_controls(
     )  # fmt: skip
 
 
-def _bind(context: Context, desk: Desk) -> None:
+def _bind(context: Context, desk: Desk) -> gr.State:
     """Connect events: each turns a history into the next one and repaints."""
     history = gr.State(Walks())
     on = binder(history, desk.painted())
@@ -201,6 +204,7 @@ def _bind(context: Context, desk: Desk) -> None:
     tab = gr.context.Context.block
     if isinstance(tab, gr.Tab):
         on(tab.select, guarded(context, painted(on_show)), **SLOW)
+    return history
 
 
 def paint(context: Context, history: Walks) -> list[Any]:
@@ -238,6 +242,21 @@ def paint(context: Context, history: Walks) -> list[Any]:
 
 
 painted = repainting(paint)
+
+
+def enter(context: Context, history: Walks, seats: Sequence[Seat], checkpoint: str) -> list[Any]:
+    """Take pictures from another tab as corners; a checkpoint of other pictures begins anew."""
+    walk = history.present
+    known = [card.name for card in samples.interpolators(context)]
+    if checkpoint in known and checkpoint != walk.checkpoint:
+        rivals = [card.name for card in samples.rivals(context, checkpoint)]
+        walk = walk.show(checkpoint) if walk.checkpoint in rivals else Walk().show(checkpoint)
+    if len(seats) > 1:
+        walk = replace(walk, seats={}, mode="strip")
+    for seat in seats:
+        walk = walk.seat(walk.turn, seat)
+    following = history.then(walk)
+    return [following, *paint(context, following)]
 
 
 def _samples_title(walk: Walk) -> str:

@@ -1,6 +1,7 @@
 """The swap tab: one object of one photograph on the face of another, and back."""
 
 import html
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from studio.ui.components import (
 )
 from studio.ui.components import stage as stage_component
 from studio.ui.context import Context
+from studio.ui.doors import Door
 from studio.ui.draft import CHILDREN, EXEMPLARS, RECEIVER, ROLES, Draft, History, Seat
 from studio.ui.guard import guarded, heard
 from studio.ui.repaint import (
@@ -87,8 +89,8 @@ class Desk:
         ]
 
 
-def build(context: Context) -> None:
-    """Lay the tab out and bind its events."""
+def build(context: Context) -> Door:
+    """Lay the tab out and bind its events; return where pictures come in."""
     with gr.Row(elem_classes="ls-desk"):
         with gr.Column(elem_classes="ls-sources", min_width=0), sources_fold():
             drops, extra = _build_sources()
@@ -99,7 +101,7 @@ def build(context: Context) -> None:
             strip = choices(elem_id="strip")
         with gr.Column(elem_classes="ls-controls", min_width=0):
             desk = _build_controls(context, drops, extra, shown, stage, strip)
-    _bind(context, desk)
+    return Door("swap", _bind(context, desk), desk.painted(), enter)
 
 
 def _build_sources() -> tuple[dict[str, gr.HTML], gr.Column]:
@@ -148,7 +150,7 @@ def _build_controls(
     )  # fmt: skip
 
 
-def _bind(context: Context, desk: Desk) -> None:
+def _bind(context: Context, desk: Desk) -> gr.State:
     """Connect events: each turns a history into the next one and repaints."""
     history = gr.State(History())
     on = binder(history, desk.painted())
@@ -182,6 +184,7 @@ def _bind(context: Context, desk: Desk) -> None:
     # Every visitor begins with the finished example.
     if (page := gr.context.Context.root_block) is not None:
         on(page.load, guarded(context, painted(on_load)), **SLOW)
+    return history
 
 
 def paint(context: Context, history: History) -> list[Any]:
@@ -212,6 +215,15 @@ def paint(context: Context, history: History) -> list[Any]:
 
 
 painted = repainting(paint)
+
+
+def enter(context: Context, history: History, seats: Sequence[Seat], checkpoint: str) -> list[Any]:
+    """Take a picture from another tab as the one that is changed."""
+    draft = history.present.seat(RECEIVER, seats[0])
+    if checkpoint in context.swappers():
+        draft = replace(draft, checkpoint=checkpoint, moves={})
+    following = history.then(replace(draft, mode="swap", child="receives"))
+    return [following, *paint(context, following)]
 
 
 def _steps_html(steps: list[str]) -> str:

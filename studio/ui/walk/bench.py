@@ -13,14 +13,13 @@ import numpy as np
 from studio import editing, images, interpolation
 from studio.editing import Encoded
 from studio.errors import ImageError, UnsupportedError
-from studio.faces.align import Alignment
 from studio.images import Photo, Picture
 from studio.interpolation import CROSS_FADE, Place, Quality, Style
 from studio.ui import bench, own
 from studio.ui.bench import Ground
 from studio.ui.context import Context
 from studio.ui.draft import Draft, Seat
-from studio.ui.seats import kept
+from studio.ui.seats import kept, whole_seat
 from studio.ui.walk.draft import CORNERS, Walk
 
 
@@ -118,7 +117,7 @@ def seat_picture(context: Context, walk: Walk, path: str) -> Seat:
     photo = images.read_photo(Path(path))
     if walk.checkpoint and context.store.card(walk.checkpoint).spec.shows_faces:
         return bench.seat_photo(context, path, photo)
-    return _whole(path, photo, Path(path).stem)
+    return whole_seat(path, photo, Path(path).stem)
 
 
 def keep_dot(context: Context, walk: Walk) -> Seat:
@@ -130,13 +129,7 @@ def keep_dot(context: Context, walk: Walk) -> Seat:
     need(walk)
     photo = Photo(under_dot(context, walk))
     name = f"{walk.checkpoint.partition('.')[0]}-{walk.place[0]:.2f}-{walk.place[1]:.2f}"
-    return _whole(str(kept(photo, name)), photo, name)
-
-
-def _whole(path: str, photo: Photo, name: str) -> Seat:
-    height, width = photo.pixels.shape[:2]
-    whole = Alignment.whole(width, height)
-    return Seat(path, name, width, height, whole, detected=False)
+    return whole_seat(str(kept(photo, name)), photo, name)
 
 
 def need(walk: Walk) -> None:

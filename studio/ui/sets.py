@@ -1,0 +1,67 @@
+"""Data sets that a page can offer: those of the person's home, and uploaded zips."""
+
+from pathlib import Path
+from typing import Any
+
+from studio import paths
+from studio.data import celeba
+from studio.data.folder import PICTURES, TABLE
+from studio.errors import DataError, ImageError
+from studio.ui.guard import uploaded
+
+# Suffix of a set that is being made.
+PART = ".part"
+NO_FILE = "No zip was received; upload a .zip with pictures, their labels in an attributes.csv."
+
+
+def sets(*, labelled: bool) -> list[str]:
+    """Name the data sets of the home; unfinished ones are none.
+
+    Args:
+        labelled: Whether only those that may have attributes are wanted.
+    """
+    folder = paths.data()
+    found = sorted(folder.iterdir()) if folder.is_dir() else []
+    return [path.name for path in found if _may_be_set(path, labelled=labelled)]
+
+
+def _may_be_set(path: Path, *, labelled: bool) -> bool:
+    if path.name.startswith(".") or path.suffix == PART:
+        return False
+    if not path.is_dir():
+        return path.suffix.lower() == ".zip"
+    if (path / TABLE).is_file() or celeba.is_celeba(path):
+        return True
+    return not labelled and any(file.suffix.lower() in PICTURES for file in path.rglob("*"))
+
+
+def find_set(name: str, *, labelled: bool) -> str:
+    """Return where a data set of the home is.
+
+    Raises:
+        DataError: There is none of that name.
+    """
+    if name not in sets(labelled=labelled):
+        raise DataError(f"There is no data set {name!r} any more; choose another one.")
+    return str(paths.data() / name)
+
+
+def own_name(location: str) -> str:
+    """Return the name of a data set of the home; empty for any other."""
+    path = Path(location)
+    return path.name if location and path == paths.data() / path.name else ""
+
+
+def received_set(file: Any) -> Path:
+    """Return where an uploaded zip is.
+
+    Raises:
+        DataError: It is no upload or no zip.
+    """
+    try:
+        place = Path(uploaded(file))
+    except ImageError as error:
+        raise DataError(NO_FILE) from error
+    if place.suffix.lower() != ".zip":
+        raise DataError(NO_FILE)
+    return place
