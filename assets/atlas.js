@@ -14,7 +14,7 @@ const DOORS = { swap: "open_swap", attributes: "open_attributes", interpolate: "
 
 root.innerHTML = `
   <div class="ls-bar">
-    <div class="ls-segments ls-tools2" role="group" aria-label="What the pointer does">
+    <div class="ls-segments" role="group" aria-label="What the pointer does">
       ${[["move", "Move"], ["lasso", "Lasso"], ["box", "Box"]].map(([key, text]) => `<button type="button" data-tool="${key}">${text}</button>`).join("")}
     </div>
     <div class="ls-segments" role="group" aria-label="Zoom">
@@ -30,8 +30,8 @@ root.innerHTML = `
     <div class="ls-tip" hidden><img alt=""><div><strong></strong><span></span></div></div>
     <p class="ls-map-words">Opening the map…</p>
   </div>
-  <div class="ls-legend" role="group" aria-label="Colours; a click hides or shows"></div>
-  <div class="ls-groups2" hidden>
+  <div class="ls-colours" role="group" aria-label="Colours; a click hides or shows"></div>
+  <div class="ls-two" hidden>
     <span class="ls-count"></span>
     <button type="button" data-group="shown">Call them “with”</button>
     <button type="button" data-group="absent">Call them “without”</button>
@@ -262,6 +262,7 @@ async function drawPoints() {
 // Drawing what lies above, and moving what lies below.
 
 let tiles = [];
+let picked = "";
 function follow() {
   if (!frames) frames = requestAnimationFrame(paintFrame);
 }
@@ -312,11 +313,16 @@ function pick(width, height) {
 
 function drawTiles(width, height) {
   if (!pictures) {
-    tiles = [];
+    [tiles, picked] = [[], ""];
     return;
   }
-  // While a hand moves the map, the pictures that are there stay.
-  tiles = gesture || resting ? tiles.map((tile) => ({ ...tile, x: placed(tile.row)[0], y: placed(tile.row)[1] })) : pick(width, height);
+  const now = [map.token, view.x, view.y, view.scale, width, height, ...hidden].join();
+  if (now !== picked) {
+    // While a hand moves the map, the pictures that are there stay.
+    const moving = gesture || resting;
+    tiles = moving ? tiles.map(({ row, side }) => ({ row, side, x: placed(row)[0], y: placed(row)[1] })) : pick(width, height);
+    picked = moving ? "" : now;
+  }
   for (const { row, x, y, side } of tiles) {
     const there = thumbs.get(row);
     if (!there) {
@@ -842,7 +848,7 @@ function arrange() {
   over.style.pointerEvents = flat() ? "auto" : "none";
   over.style.cursor = tool === "move" ? "grab" : "crosshair";
   const both = groups.shown.length && groups.absent.length;
-  find(".ls-groups2").hidden = !selected.length && !groups.shown.length && !groups.absent.length;
+  find(".ls-two").hidden = !selected.length && !groups.shown.length && !groups.absent.length;
   const words = [];
   if (selected.length) words.push(`${selected.length.toLocaleString()} selected`);
   if (groups.shown.length) words.push(`with: ${groups.shown.length.toLocaleString()}`);
@@ -886,7 +892,7 @@ find(".ls-make").addEventListener("submit", (event) => {
 
 function drawLegend() {
   const codes = [...map.colour.values.keys(), ...(map.codes.includes(-1) ? [-1] : [])];
-  find(".ls-legend").replaceChildren(...codes.map((code) => {
+  find(".ls-colours").replaceChildren(...codes.map((code) => {
     const made = document.createElement("button");
     made.type = "button";
     const count = (map.rowsOf.get(code) || []).length;

@@ -15,7 +15,7 @@ from studio.explore import charting, worker
 from studio.explore.charting import MapRequest, chart
 from studio.explore.encoding import StoppedError
 from studio.explore.maps import decode, picture
-from studio.explore.projection import fit_pca, fit_tsne, project
+from studio.explore.projection import EARLY, LATE, fit_pca, fit_tsne, project
 from studio.faces.align import Alignment
 
 
@@ -239,7 +239,7 @@ def test_a_process_lays_out_the_same_map(draw, apart, models, encoder, heads_set
     told = []
     request = MapRequest(encoder, method="tsne", perplexity=8.0)
     found = chart(models, request, heads_set, lambda *values: told.append(values))
-    assert ("t-SNE", 750, 750) in told
+    assert ("t-SNE", EARLY + LATE, EARLY + LATE) in told
     alone = fit_tsne(found.scores, 2, 8.0, 0, lambda done, total: None)
     np.testing.assert_allclose(found.points, alone.points, rtol=1e-4, atol=1e-4)
     assert not list((paths.cache() / "maps").glob("*/request*"))

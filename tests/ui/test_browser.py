@@ -272,3 +272,126 @@ def test_a_face_is_composed_and_its_seed_saved(visit, tmp_path):
     with visitor.expect_download() as started:
         visitor.locator("#face-save").click()
     assert started.value.suggested_filename == "face-000003.png"
+
+
+@pytest.fixture
+def atlas(page_home, heads_folder, visit):
+    """Return a visitor in front of the map of the rendered heads, and how to wait for another."""
+    place = page_home / "data" / "heads"
+    if not place.exists():
+        place.parent.mkdir()
+        place.symlink_to(heads_folder)
+    visitor = visit(viewport={"width": 1440, "height": 900})
+    visitor.get_by_role("tab", name="Explore").click()
+
+    def wait(before=""):
+        there = "(document.querySelector('.ls-atlas').dataset.painted || before) !== before"
+        visitor.wait_for_function(f"(before) => {there}", arg=before)
+        return visitor.locator(".ls-atlas").get_attribute("data-painted")
+
+    first = wait()
+    visitor.locator("#explore-sets input").click()
+    visitor.get_by_role("option", name="heads", exact=True).click()
+    second = wait(first)
+    visitor.locator("#explore-checkpoint input").click()
+    visitor.get_by_role("option").filter(has_text="other").click()
+    wait(second)
+    return visitor, wait
+
+
+def across(visitor, *places):
+    """Drag over places of the map, in parts of its width and height."""
+    visitor.evaluate("window.scrollTo(0, 0)")
+    box = visitor.locator(".ls-map-frame").bounding_box()
+    points = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in places]
+    visitor.mouse.move(*points[0])
+    visitor.mouse.down()
+    for point in points[1:]:
+        visitor.mouse.move(*point, steps=4)
+    visitor.mouse.up()
+
+
+def card(visitor):
+    return visitor.locator(".ls-card strong").inner_text()
+
+
+def test_a_map_is_pointed_at_lassoed_and_walked(atlas):
+    visitor, _ = atlas
+    title = visitor.locator(".ls-gallery-title")
+    pictures = visitor.locator(".ls-gallery button")
+    # Looking a file up, opening it, and walking to a neighbour.
+    visitor.locator(".ls-find").fill("000017")
+    visitor.wait_for_function(
+        "document.querySelector('.ls-gallery-title').textContent.startsWith('1 named like')"
+    )
+    pictures.first.click()
+    visitor.wait_for_selector(".ls-card:not([hidden])")
+    assert card(visitor) == "000017.png"
+    assert pictures.count() == 12
+    visitor.get_by_role("button", name="Path from here").click()
+    pictures.nth(3).click()
+    visitor.wait_for_function(
+        "document.querySelector('.ls-gallery-title').textContent === 'Decoded along the way'"
+    )
+    assert card(visitor).startswith("000017.png to ")
+    assert pictures.count() == 9
+    # A click on nothing decodes what lives there.
+    across(visitor, (0.02, 0.02))
+    visitor.wait_for_function("document.querySelector('.ls-card strong').textContent[0] === 'W'")
+    assert visitor.locator(".ls-card img").get_attribute("src").startswith("data:image/png")
+    # The map follows the hand.
+    visitor.locator(".ls-find").fill("")
+    visitor.wait_for_function("document.querySelector('.ls-two').hidden")
+    moved = "getComputedStyle(document.querySelector('.ls-map-layer')).transform"
+    frames = int(visitor.locator(".ls-atlas").get_attribute("data-frames"))
+    across(visitor, (0.5, 0.5), (0.6, 0.6))
+    assert int(visitor.locator(".ls-atlas").get_attribute("data-frames")) > frames
+    visitor.get_by_role("button", name="Fit").click()
+    visitor.wait_for_function(f"{moved} === 'matrix(1, 0, 0, 1, 0, 0)'")
+    # Everything, by box and by lasso; the legend filters.
+    visitor.get_by_role("button", name="Box", exact=True).click()
+    across(visitor, (0.02, 0.02), (0.98, 0.98))
+    visitor.wait_for_function(
+        "document.querySelector('.ls-gallery-title').textContent.startsWith('40 selected')"
+    )
+    visitor.locator(".ls-colours button").first.click()
+    visitor.get_by_role("button", name="Lasso").click()
+    across(visitor, (0.02, 0.02), (0.02, 0.98), (0.98, 0.98), (0.98, 0.02))
+    visitor.wait_for_function(
+        "!document.querySelector('.ls-gallery-title').textContent.startsWith('40 selected')"
+    )
+    left = int(title.inner_text().split()[0])
+    assert 0 < left < 40
+    assert str(left) in visitor.locator(".ls-colours button").nth(1).inner_text()
+
+
+def test_two_lassos_make_a_slider_and_a_point_opens_in_attributes(atlas):
+    visitor, _ = atlas
+    visitor.get_by_role("button", name="Box", exact=True).click()
+    middle = "document.querySelector('.ls-count').textContent"
+    for part, group in (((0.02, 0.45), "without"), ((0.5, 0.98), "with")):
+        across(visitor, (part[0], 0.02), (part[1], 0.98))
+        visitor.wait_for_function(f"{middle}.includes('selected')")
+        visitor.locator(f"[data-group={'shown' if group == 'with' else 'absent'}]").click()
+        visitor.wait_for_function(f"{middle}.includes('{group}: ')")
+    visitor.get_by_label("Name of the slider").fill("To the right")
+    visitor.get_by_role("button", name="Make a slider").click()
+    visitor.wait_for_selector(".toast-body:has-text('To the right')")
+    visitor.locator(".ls-find").fill("000005")
+    visitor.locator(".ls-gallery button").first.click()
+    visitor.get_by_role("button", name="Open in Attributes").click()
+    visitor.wait_for_selector('#face-sliders .ls-slider[data-name="To the right"]')
+    assert visitor.get_by_role("tab", name="Attributes").get_attribute("aria-selected") == "true"
+
+
+def test_a_map_turns_into_another_and_into_space(atlas):
+    visitor, wait = atlas
+    before = visitor.locator(".ls-atlas").get_attribute("data-painted")
+    visitor.get_by_label("t-SNE").click()
+    second = wait(before)
+    across(visitor, (0.5, 0.5))
+    visitor.wait_for_selector(".ls-card:not([hidden])")
+    visitor.get_by_label("3-D").click()
+    wait(second)
+    assert visitor.locator(".ls-map-plot .gl-container canvas, .ls-map-plot #scene canvas").count()
+    assert visitor.get_by_role("button", name="Lasso").is_disabled()

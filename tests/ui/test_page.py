@@ -20,6 +20,7 @@ def test_only_what_is_meant_for_it_can_be_called_from_outside(blocks):
     }
     assert public == {
         *("swap", "remove", "interpolate", "edit", "measure", "generate", "directions", "augment"),
+        "explore",
     }
 
 
@@ -157,6 +158,34 @@ def test_api_enlarges_a_zipped_set(call, heads_pictures, tmp_path):
     kind, told = call.send("augment", data, name, "doubling", "much", *asked[3:])
     assert kind == "error"
     assert "amount must be a number, not 'much'" in str(told)
+
+
+@pytest.mark.slow
+def test_api_draws_the_map_of_a_zipped_set(call, heads_pictures, heads_folder, tmp_path):
+    with zipfile.ZipFile(tmp_path / "mine.zip", "w") as archive:
+        for file in sorted(heads_folder.iterdir()):
+            archive.write(file, file.name)
+    data = call.upload((tmp_path / "mine.zip").read_bytes(), "mine.zip")
+    face, name = call.upload(heads_pictures[0]), "genegan.other"
+    place = ("tsne", "object", 2, 8.0, 30, 1)
+    kind, answer = call.send("explore", data, name, *place, "attribute:Smiling", [face], True)
+    assert kind == "complete"
+    lines = call.read(answer).decode().splitlines()
+    assert lines[0] == "file,partition,x,y,Smiling"
+    assert len(lines) == 31
+    assert (answer[1]["pictures"], answer[1]["total"]) == (30, 40)
+    assert len(answer[1]["placed"][0]["point"]) == 2
+    assert {one["key"] for one in answer[1]["numbers"]} >= {"hopkins", "trustworthiness", "mig"}
+    for refused, words in (
+        ((data, "stargan.none", *place, "", None, False), "no checkpoint 'stargan.none'"),
+        ((data, name, "tsne", "smile", *place[2:], "", None, False), "no part 'smile'"),
+        ((data, name, "tsne", "", "two", *place[3:], "", None, False), "dimensions must be"),
+        ((data, name, *place, "attribute:Beard", None, False), "cannot be coloured by"),
+        ((face, name, *place, "", None, False), "No zip was received"),
+    ):
+        kind, told = call.send("explore", *refused)
+        assert kind == "error"
+        assert words in str(told)
 
 
 @pytest.mark.slow

@@ -152,8 +152,9 @@ def carry_out(context: Context, drawing: Drawing) -> Iterator[str]:
             while wait([work], pause).not_done:
                 pause = _PAUSE
                 yield drawing.status()
-        finally:
+        except GeneratorExit:
             drawing.stop.set()
+            raise
     work.result()
 
 

@@ -178,8 +178,14 @@ def _bind(context: Context, desk: Desk, doors: Mapping[str, Door], tabs: gr.Tabs
 
     def drawn(event: Any) -> Any:
         """Draw the map after an event, and count what is beside it."""
-        begun = event.success(guarded(context, on_begin), [history, drawing], drawing, **QUICK)
-        shown = begun.success(_following(context, on_draw), drawing, desk.drawn(), **WORK)
+        # A setting that changes while its map is drawn must not be dropped.
+        every = {"trigger_mode": "multiple"}
+        begun = event.success(
+            guarded(context, on_begin), [history, drawing], drawing, **{**QUICK, **every}
+        )
+        shown = begun.success(
+            _following(context, on_draw), drawing, desk.drawn(), **{**WORK, **every}
+        )
         shown.success(
             guarded(context, on_numbers), [history, drawing], desk.numbers,
             **{**SLOW, "trigger_mode": "always_last"},
@@ -264,7 +270,9 @@ def paint(context: Context, history: Views) -> list[Any]:
     return [
         screen.drop(context, view),
         gr.Dropdown(_set_choices(view.location), value=own_name(view.location) or ""),
-        gr.Dropdown([(screen.label(card), card.name) for card in cards], value=request.checkpoint),
+        gr.Dropdown(
+            [(screen.label(card), card.name) for card in cards], value=request.checkpoint or None
+        ),
         note(screen.about(card) if card else screen.NO_CHECKPOINT),
         gr.Radio(screen.part_choices(parts), value=request.part, visible=bool(parts)),
         gr.Radio(value=request.method, info=METHOD_WORDS[request.method]),
@@ -374,6 +382,9 @@ def on_colour(context: Context, history: Views, colour: str) -> Views:
 def on_begin(context: Context, history: Views, drawing: Drawing | None) -> Drawing:
     """Stop the map that is being drawn, if one is, and make ready for the next."""
     del context
+    if drawing is not None and drawing.view == history.present and not drawing.stop.is_set():
+        # Said twice, as a dropdown does: the map is on its way.
+        return drawing
     if drawing is not None:
         drawing.stop.set()
     if not history.present.request.checkpoint:
