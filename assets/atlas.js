@@ -513,7 +513,8 @@ over.addEventListener("pointermove", (event) => {
   if (!flat()) return;
   const here = place(event);
   if (!gesture) {
-    hover(pointAt(...here), here);
+    // A finger covers what it points at; a tap opens the point instead.
+    if (event.pointerType !== "touch") hover(pointAt(...here), here);
     return;
   }
   if (fingers.size === 2) {
@@ -623,7 +624,7 @@ async function hover(row, here) {
   const image = tip.querySelector("img");
   image.src = there.src;
   tip.querySelector("strong").textContent = there.names[0];
-  tip.querySelector("span").textContent = there.lines.slice(0, 6).join(", ");
+  tip.querySelector("span").textContent = listed(there.lines, 5);
   tip.hidden = false;
   moveTip(here);
   await image.decode();
@@ -631,10 +632,16 @@ async function hover(row, here) {
 }
 
 function moveTip([left, top]) {
-  const [width] = size();
-  tip.style.left = `${Math.min(left + 16, width - 232)}px`;
-  tip.style.top = top > 300 ? "auto" : `${top + 16}px`;
-  tip.style.bottom = top > 300 ? `${frame.clientHeight - top + 16}px` : "auto";
+  // Beside the pointer, and inside the frame.
+  const [width, height] = size();
+  const [wide, tall] = [tip.offsetWidth, tip.offsetHeight];
+  tip.style.left = `${left + 16 + wide < width ? left + 16 : Math.max(0, left - 16 - wide)}px`;
+  tip.style.top = `${Math.max(0, Math.min(top + 16, height - tall - 4))}px`;
+}
+
+function listed(lines, most) {
+  const more = lines.length - most;
+  return lines.slice(0, most).join(", ") + (more > 0 ? ` and ${more} more` : "");
 }
 
 async function info(row) {
@@ -663,7 +670,7 @@ async function choose(row) {
   const answer = await ask("point", { row, near: true });
   if (!answer || mine !== turn) return;
   chosen = { row, rows: answer.rows, name: answer.names[0] };
-  card(answer.src, answer.names[0], answer.lines.join(", "), { row });
+  card(answer.src, answer.names[0], listed(answer.lines, 12), { row });
   gallery(`Nearest to ${answer.names[0]}`, answer.rows);
   follow();
 }
