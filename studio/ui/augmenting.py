@@ -29,12 +29,12 @@ from studio.augment import (
 from studio.augment.making import find_scope
 from studio.augment.plans import Labels, Plan, Spread
 from studio.checkpoints import Card
-from studio.data.folder import TABLE, DataSet, open_set
+from studio.data.folder import PARTITIONS, TABLE, DataSet
 from studio.errors import ConfigError, DataError, StudioError
 from studio.images import Picture
 from studio.methods.base import Operation
 from studio.ui.context import Context
-from studio.ui.sets import PART, sets
+from studio.ui.sets import PART, opened, sets
 
 BEFORE, DOUBLED, BALANCED = "Before", "Random doubling", "Dynamic balancing"
 # Plans are drawn for so many pictures at most: more would not look different.
@@ -54,31 +54,19 @@ MINUS = "−"  # noqa: RUF001
 
 
 def open_data(context: Context, location: str) -> DataSet:
-    """Open the training pictures of a data set, once as long as it does not change.
+    """Open a data set that can be augmented.
 
     Raises:
         DataError: It cannot be read, or has no attributes or no training pictures.
     """
-    path = Path(location)
-    stamps = [file.stat().st_mtime_ns for file in (path, path / TABLE) if file.exists()]
-    return context.memory.get(
-        ("augment set", location, *stamps), lambda: _open(path), lambda data: 200 * len(data)
-    )
-
-
-def _open(path: Path) -> DataSet:
-    try:
-        data = open_set(path)
-    except DataError as error:
-        # Visitors have no use for the folders of the machine.
-        raise DataError(str(error).replace(f"{path.parent}/", "")) from error
+    data, name = opened(context, Path(location)), Path(location).name
     if not data.attributes:
         raise DataError(
-            f"{path.name} has no attributes: it needs a table {TABLE} with a first column `file` "
+            f"{name} has no attributes: it needs a table {TABLE} with a first column `file` "
             "and a column of 0 and 1 for each attribute."
         )
-    if not len(data.part("train")):
-        raise DataError(f"{path.name} has no training pictures (those of partition 0).")
+    if not (data.partition == PARTITIONS["train"]).any():
+        raise DataError(f"{name} has no training pictures (those of partition 0).")
     return data
 
 

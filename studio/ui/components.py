@@ -100,6 +100,17 @@ def note(text: str) -> str:
     return f'<p class="ls-note">{html.escape(text)}</p>' if text else ""
 
 
+def problem(text: str) -> str:
+    """Return what went wrong, as HTML that is read out."""
+    return f'<p class="ls-problem" role="alert">{html.escape(text)}</p>'
+
+
+def progress(done: int, total: int, words: str) -> str:
+    """Return how far work is, as HTML; without a total there is no bar."""
+    bar = f'<progress class="ls-progress" max="{total}" value="{done}"></progress>'
+    return f"{bar if total else ''}{note(words)}"
+
+
 def picker_choices(cards: Sequence[Card]) -> list[tuple[str, str]]:
     """Return labels and names for a dropdown of checkpoints."""
     return [(checkpoint_label(card), card.name) for card in cards]

@@ -1,6 +1,6 @@
 """A tab's timeline on the page: every event turns it into the next one, and all is painted anew."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import gradio as gr
@@ -58,6 +58,16 @@ def followed(sliders: Any, history: gr.State, stage: Any, handler: Callable[...,
         handler: Gets the event and the history, returns the next history and the stage's value.
     """
     sliders.slide(handler, history, [history, stage], trigger_mode="always_last", **QUICK)
+
+
+def following(context: Context, handler: Callable[..., Iterator[Any]]) -> Callable[..., Any]:
+    """Return a handler for the page that shows one thing after another."""
+
+    def answer(*values: Any) -> Iterator[Any]:
+        yield from handler(context, *values)
+
+    answer.__name__ = handler.__name__
+    return answer
 
 
 def on_refresh(context: Context, history: T) -> T:

@@ -1,12 +1,14 @@
 """Data sets that a page can offer: those of the person's home, and uploaded zips."""
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
 from studio import paths
 from studio.data import celeba
-from studio.data.folder import PICTURES, TABLE
+from studio.data.folder import PICTURES, TABLE, DataSet, FolderSource, open_set
 from studio.errors import DataError, ImageError
+from studio.ui.context import Context
 from studio.ui.guard import uploaded
 
 # Suffix of a set that is being made.
@@ -44,6 +46,39 @@ def find_set(name: str, *, labelled: bool) -> str:
     if name not in sets(labelled=labelled):
         raise DataError(f"There is no data set {name!r} any more; choose another one.")
     return str(paths.data() / name)
+
+
+def opened(context: Context, path: Path, version: str = "") -> DataSet:
+    """Open a data set, once as long as it does not change.
+
+    Args:
+        context: The shared context.
+        path: Where it is.
+        version: As :func:`version_of` returns it, where a picture that was exchanged inside a
+            folder matters.
+
+    Raises:
+        DataError: It cannot be read.
+    """
+    stamps = [file.stat().st_mtime_ns for file in (path, path / TABLE) if file.exists()]
+    return context.memory.get(
+        ("set", str(path), version, *stamps), lambda: _open(path), lambda data: 200 * len(data)
+    )
+
+
+def version_of(path: Path) -> str:
+    """Return a text that changes with any file of a folder; empty for a zip, whose date does."""
+    if not path.is_dir():
+        return ""
+    return hashlib.sha256(FolderSource(path).fingerprint().encode()).hexdigest()[:16]
+
+
+def _open(path: Path) -> DataSet:
+    try:
+        return open_set(path)
+    except DataError as error:
+        # Visitors have no use for the folders of the machine.
+        raise DataError(str(error).replace(f"{path.parent}/", "")) from error
 
 
 def own_name(location: str) -> str:

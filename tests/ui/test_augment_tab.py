@@ -41,14 +41,6 @@ def context(make_checkpoint, models):
 
 
 @pytest.fixture
-def place(heads_folder):
-    """Return where the rendered heads are in the home."""
-    paths.data().mkdir(parents=True)
-    (paths.data() / "heads").symlink_to(heads_folder)
-    return str(paths.data() / "heads")
-
-
-@pytest.fixture
 def training(heads_set):
     return heads_set.part("train")
 

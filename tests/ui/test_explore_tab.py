@@ -2,6 +2,7 @@ import base64
 import csv
 import json
 import re
+import shutil
 import threading
 from pathlib import Path
 
@@ -30,14 +31,6 @@ def context(make_checkpoint, models):
     make_checkpoint("attribute-mapping")
     make_checkpoint("stargan")
     return Context(models)
-
-
-@pytest.fixture
-def place(heads_folder):
-    """Return where the rendered heads are in the home."""
-    paths.data().mkdir(parents=True)
-    (paths.data() / "heads").symlink_to(heads_folder)
-    return str(paths.data() / "heads")
 
 
 @pytest.fixture
@@ -77,7 +70,7 @@ def test_the_tab_begins_with_rendered_heads_and_a_checkpoint_that_encodes(contex
     view = explore.on_show(context, Views()).present
     assert (view.location, view.request.checkpoint) == ("", "attribute-mapping.tiny")
     assert view.colour == "attribute:Eyeglasses"
-    example = bench.open_data(context, "")
+    example = bench.open_data(context, view)
     assert len(example) == 600
     assert example.part("test")
     painted = dict(zip(explore_labels(), explore.paint(context, Views(view)), strict=True))
@@ -217,6 +210,20 @@ def test_what_cannot_be_drawn_is_a_sentence_in_place(context, views, tmp_path):
     assert 'role="alert"' in status
 
 
+def test_a_picture_that_was_exchanged_is_drawn_anew_and_said(context, heads_folder):
+    folder = paths.data() / "mine"
+    shutil.copytree(heads_folder, folder)
+    view = View(location=str(folder), request=MapRequest(NAME))
+    views = Views(bench.settle(context, view))
+    before = drawn_through(context, views)[1][-1][0]["points"]
+    (folder / "000000.png").write_bytes((folder / "000001.png").read_bytes())
+    # Whatever is changed next, the map is of what is there now.
+    again = explore.on_colour(context, views, "class:expression")
+    value, status, _ = drawn_through(context, again)[1][-1]
+    assert value["points"] != before
+    assert "mine has changed since it was encoded" in status
+
+
 def test_numbers_stand_beside_the_map_with_how_to_read_them(context, views):
     drawing, _ = drawn_through(context, views)
     table = explore.on_numbers(context, views, drawing)
@@ -346,7 +353,7 @@ def test_a_point_opens_in_another_tab(context, views, upload_folder, tab, histor
     assert not seat.detected
     assert following.present.checkpoint == NAME
     pixels = images.read_photo(Path(seat.path)).pixels
-    own = bench.open_data(context, views.present.location)
+    own = bench.open_data(context, views.present)
     plain = own.decode(own.source.read("000003.png"), pixels.shape[0])
     np.testing.assert_array_equal(pixels, plain)
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from studio import images, paths
 from studio.checkpoints import Card
-from studio.data.folder import TABLE, DataSet, open_set
+from studio.data.folder import DataSet
 from studio.editing import Encoded
 from studio.errors import DataError, StudioError, UnsupportedError
 from studio.explore import labels, maps
@@ -27,7 +27,7 @@ from studio.ui.atlas.draft import OWN, View
 from studio.ui.context import Context
 from studio.ui.draft import Draft, Seat
 from studio.ui.seats import kept, whole_seat
-from studio.ui.sets import sets
+from studio.ui.sets import opened, sets, version_of
 
 # Rendered by this program, so that the tab is alive where nobody has data yet.
 EXAMPLE = paths.ASSETS / "heads.zip"
@@ -45,30 +45,17 @@ def encoders(context: Context) -> list[Card]:
     return sorted(cards, key=lambda card: (not card.spec.shows_faces, "heads" not in card.name))
 
 
-def place_of(location: str) -> Path:
-    """Return where the data is."""
-    return Path(location) if location else EXAMPLE
+def _place(view: View) -> Path:
+    return Path(view.location) if view.location else EXAMPLE
 
 
-def open_data(context: Context, location: str) -> DataSet:
-    """Open a data set, once as long as it does not change.
+def open_data(context: Context, view: View) -> DataSet:
+    """Open a view's data set.
 
     Raises:
         DataError: It cannot be read.
     """
-    path = place_of(location)
-    stamps = [file.stat().st_mtime_ns for file in (path, path / TABLE) if file.exists()]
-    return context.memory.get(
-        ("explore set", location, *stamps), lambda: _open(path), lambda data: 200 * len(data)
-    )
-
-
-def _open(path: Path) -> DataSet:
-    try:
-        return open_set(path)
-    except DataError as error:
-        # Visitors have no use for the folders of the machine.
-        raise DataError(str(error).replace(f"{path.parent}/", "")) from error
+    return opened(context, _place(view), view.version)
 
 
 def first_view(context: Context, view: View) -> View:
@@ -80,7 +67,7 @@ def first_view(context: Context, view: View) -> View:
     if not view.location and not EXAMPLE.is_file():
         names = sets(labelled=False)
         view = replace(view, location=str(paths.data() / names[0]) if names else "")
-    return replace(view, colour=labels.first(open_data(context, view.location), view.colour))
+    return settle(context, view)
 
 
 def parts(context: Context, checkpoint: str) -> list[str]:
@@ -99,11 +86,12 @@ def _parts(context: Context, checkpoint: str) -> tuple[str, ...]:
 
 
 def settle(context: Context, view: View) -> View:
-    """Leave a part that the checkpoint has, and a colour that the data has."""
+    """Look what the data is now; leave a part that the checkpoint has, and a colour it has."""
+    view = replace(view, version=version_of(_place(view)))
     request = view.request
     if request.part and request.part not in parts(context, request.checkpoint):
         view = replace(view, request=replace(request, part=""))
-    return replace(view, colour=labels.first(open_data(context, view.location), view.colour))
+    return replace(view, colour=labels.first(open_data(context, view), view.colour))
 
 
 # Maps.
@@ -169,9 +157,9 @@ def found(
     Raises:
         StudioError: It cannot be drawn, or was stopped.
     """
-    data = open_data(context, view.location)
+    data = open_data(context, view)
     return context.memory.get(
-        ("map", *view.charted, data.digest),
+        ("map", *view.charted),
         lambda: chart(context.models, view.request, data, progress, stopped),
         lambda made: made.points.nbytes + made.scores.nbytes + made.pca.axes.nbytes,
     )

@@ -18,12 +18,14 @@ class View:
         request: What decides where the points lie; without a checkpoint there is no map.
         colour: Key of what colours the points.
         photo: The visitor's own photograph, or None.
+        version: Of the data set when its map was asked for.
     """
 
     location: str = ""
     request: MapRequest = field(default_factory=lambda: MapRequest(""))
     colour: str = ""
     photo: Seat | None = None
+    version: str = ""
 
     @property
     def seats(self) -> Mapping[str, Seat]:
@@ -36,9 +38,9 @@ class View:
         return replace(self, photo=seat)
 
     @property
-    def charted(self) -> tuple[str, MapRequest]:
+    def charted(self) -> tuple[str, str, MapRequest]:
         """What the places of the points depend on."""
-        return self.location, self.request
+        return self.location, self.version, self.request
 
 
 @dataclass(frozen=True)

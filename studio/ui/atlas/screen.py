@@ -155,11 +155,6 @@ def numbers(measures: Sequence[Measure]) -> str:
     )
 
 
-def problem(text: str) -> str:
-    """Return what went wrong, as HTML."""
-    return f'<p class="ls-problem" role="alert">{html.escape(text)}</p>'
-
-
 def _beside(one: Measure) -> str:
     told = ", ".join(f"{name} {_text(value, one.unit)}" for name, value in one.beside)
     return f"<small>{html.escape(told)}</small>" if told else ""

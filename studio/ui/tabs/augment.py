@@ -12,11 +12,11 @@ from studio.augment import AGREEMENT, AugmentReport
 from studio.errors import ConfigError, DataError, StudioError
 from studio.ui import augmenting, figures
 from studio.ui.augmenting import AMOUNTS, MOST_SET, NO_MAKER, Preview, Run, Settings, Tails
-from studio.ui.components import choices, note, sharp_uri
+from studio.ui.components import choices, note, problem, progress, sharp_uri
 from studio.ui.context import Context
 from studio.ui.guard import guarded
 from studio.ui.portrait import screen
-from studio.ui.repaint import QUICK, SLOW, download
+from studio.ui.repaint import QUICK, SLOW, download, following
 from studio.ui.seats import new_file
 from studio.ui.sets import find_set, own_name, received_set, sets
 
@@ -254,7 +254,7 @@ def _bind(context: Context, desk: Desk) -> None:
     prepared = desk.start.click(
         guarded(context, on_begin), [location, *settings], [run, *desk.ran()], **QUICK
     )
-    worked = prepared.success(_following(context, on_run), run, desk.ran(), **WORK)
+    worked = prepared.success(following(context, on_run), run, desk.ran(), **WORK)
     worked.failure(guarded(context, on_failure), None, desk.ran(), **QUICK)
     on(worked.then, on_change)
     desk.stop.click(guarded(context, on_stop), run, [desk.status, desk.stop], **QUICK)
@@ -264,16 +264,6 @@ def _bind(context: Context, desk: Desk) -> None:
     tab = gr.context.Context.block
     if isinstance(tab, gr.Tab):
         on(tab.select, on_show)
-
-
-def _following(context: Context, handler: Callable[..., Iterator[Any]]) -> Callable[..., Any]:
-    """Return a handler for the page that shows one thing after another."""
-
-    def answer(*values: Any) -> Iterator[Any]:
-        yield from handler(context, *values)
-
-    answer.__name__ = handler.__name__
-    return answer
 
 
 def paint(context: Context, location: str, settings: Settings) -> list[Any]:
@@ -474,21 +464,12 @@ def on_run(context: Context, run: Run) -> Iterator[list[Any]]:
     """Make the new set; show how far it is, then what came of it."""
     try:
         for words in augmenting.carry_out(context, run):
-            yield underway(_bar(run, words))
+            yield underway(progress(run.done, run.total, words))
     except StudioError as error:
-        yield ended(_problem(str(error)))
+        yield ended(problem(str(error)))
         return
     if run.report:
         yield _reported(run, run.report)
-
-
-def _bar(run: Run, words: str) -> str:
-    bar = f'<progress class="ls-progress" max="{run.total}" value="{run.done}"></progress>'
-    return f"{bar if run.total else ''}{note(words)}"
-
-
-def _problem(text: str) -> str:
-    return f'<p class="ls-problem" role="alert">{html.escape(text)}</p>'
 
 
 def _reported(run: Run, report: AugmentReport) -> list[Any]:
@@ -517,7 +498,7 @@ def on_failure(context: Context) -> list[Any]:
     """Make the buttons usable after a failure of the program."""
     del context
     words = "It broke off. What was made so far is kept; Start goes on from there."
-    return ended(_problem(words))
+    return ended(problem(words))
 
 
 def on_stop(context: Context, run: Run | None) -> list[Any]:

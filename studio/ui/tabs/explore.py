@@ -18,12 +18,12 @@ from studio.ui import figures
 from studio.ui.atlas import bench, screen
 from studio.ui.atlas.bench import Drawing
 from studio.ui.atlas.draft import OWN, Views
-from studio.ui.components import note, photo_drop, scripted, sharp_uri
+from studio.ui.components import note, photo_drop, problem, progress, scripted, sharp_uri
 from studio.ui.context import Context
 from studio.ui.doors import Door
 from studio.ui.draft import Seat
 from studio.ui.guard import guarded, heard
-from studio.ui.repaint import QUICK, SLOW, binder, download, repainting
+from studio.ui.repaint import QUICK, SLOW, binder, download, following, repainting
 from studio.ui.seats import Event, bind, new_file, received, whole_seat
 from studio.ui.sets import find_set, own_name, received_set, sets
 
@@ -184,7 +184,7 @@ def _bind(context: Context, desk: Desk, doors: Mapping[str, Door], tabs: gr.Tabs
             guarded(context, on_begin), [history, drawing], drawing, **{**QUICK, **every}
         )
         shown = begun.success(
-            _following(context, on_draw), drawing, desk.drawn(), **{**WORK, **every}
+            following(context, on_draw), drawing, desk.drawn(), **{**WORK, **every}
         )
         shown.success(
             guarded(context, on_numbers), [history, drawing], desk.numbers,
@@ -236,16 +236,6 @@ def _chained(drawn: Callable[[Any], Any], on: Callable[..., Any], values: Any, o
     return bound
 
 
-def _following(context: Context, handler: Callable[..., Iterator[Any]]) -> Callable[..., Any]:
-    """Return a handler for the page that shows one thing after another."""
-
-    def answer(*values: Any) -> Iterator[Any]:
-        yield from handler(context, *values)
-
-    answer.__name__ = handler.__name__
-    return answer
-
-
 def _entering(context: Context, door: Door) -> Callable[..., list[Any]]:
     """Return a handler that puts a picture of the map into another tab and goes there."""
 
@@ -266,7 +256,7 @@ def paint(context: Context, history: Views) -> list[Any]:
     request, cards = view.request, bench.encoders(context)
     card = next((card for card in cards if card.name == request.checkpoint), None)
     parts = bench.parts(context, request.checkpoint) if card else []
-    data = bench.open_data(context, view.location)
+    data = bench.open_data(context, view)
     return [
         screen.drop(context, view),
         gr.Dropdown(_set_choices(view.location), value=own_name(view.location) or ""),
@@ -298,13 +288,12 @@ def _set_choices(location: str) -> list[tuple[str, str]]:
 
 def on_show(context: Context, history: Views) -> Views:
     """Begin with a map of the example; what is there stays."""
-    return Views(bench.first_view(context, history.present))
+    return replace(history, present=bench.first_view(context, history.present))
 
 
 def on_again(context: Context, history: Views) -> Views:
     """Draw again what the page has lost."""
-    del context
-    return history
+    return replace(history, present=bench.settle(context, history.present))
 
 
 def on_photo(context: Context, role: str, event: Event, history: Views) -> Views:
@@ -396,12 +385,12 @@ def on_draw(context: Context, drawing: Drawing) -> Iterator[list[Any]]:
     """Draw a map and show how far it is; what goes wrong leaves the map that is there."""
     try:
         for words in bench.carry_out(context, drawing):
-            yield under_way(_bar(drawing, words))
+            yield under_way(progress(*drawing.state[1:], words))
         shown = screen.atlas(context, drawing.view)
     except StoppedError as error:
         yield [gr.skip(), note(str(error)), gr.Button(visible=False)]
     except StudioError as error:
-        yield [gr.skip(), screen.problem(str(error)), gr.Button(visible=False)]
+        yield [gr.skip(), problem(str(error)), gr.Button(visible=False)]
     else:
         yield [shown, note(shown["note"]), gr.Button(visible=False)]
 
@@ -409,12 +398,6 @@ def on_draw(context: Context, drawing: Drawing) -> Iterator[list[Any]]:
 def under_way(words: str) -> list[Any]:
     """Return the values of ``Desk.drawn`` while a map is drawn."""
     return [gr.skip(), words, gr.Button(visible=True, interactive=True)]
-
-
-def _bar(drawing: Drawing, words: str) -> str:
-    _, done, total = drawing.state
-    bar = f'<progress class="ls-progress" max="{total}" value="{done}"></progress>'
-    return f"{bar if total else ''}{note(words)}"
 
 
 def on_stop(context: Context, drawing: Drawing | None) -> list[Any]:
