@@ -20,13 +20,14 @@ root.innerHTML = `
     <div class="ls-segments" role="group" aria-label="Zoom">
       <button type="button" data-zoom="1.5" aria-label="Zoom in">+</button><button type="button" data-zoom="0.667" aria-label="Zoom out">−</button><button type="button" data-zoom="0">Fit</button>
     </div>
+    <div class="ls-segments"><button type="button" data-sight title="Select all points in sight that the colours below do not hide">Select all</button></div>
     <div class="ls-segments"><button type="button" data-pictures aria-pressed="true">Pictures</button><button type="button" data-png>PNG</button></div>
     <input type="search" class="ls-find" placeholder="Find a file name" aria-label="Find a file name">
   </div>
   <div class="ls-map-frame" tabindex="0" role="application" aria-label="Map of the pictures: arrow keys move it, plus and minus zoom, 0 shows all, Enter opens the middle">
     <div class="ls-map-layer"><div class="ls-map-plot"></div></div>
-    <canvas class="ls-map-over"></canvas>
     <span class="ls-axis ls-axis-x"></span><span class="ls-axis ls-axis-y"></span>
+    <canvas class="ls-map-over"></canvas>
     <div class="ls-tip" hidden><img alt=""><div><strong></strong><span></span></div></div>
     <p class="ls-map-words">Opening the map…</p>
   </div>
@@ -73,6 +74,7 @@ let resting = 0;
 let cost = 100;
 let turn = 0;
 let frames = 0;
+let touched = false;
 const thumbs = new Map();
 const large = new Map();
 const wanted = new Set();
@@ -124,7 +126,9 @@ function whole() {
   const [width, height] = size();
   const across = Math.max(right - left, 1e-6);
   const up = Math.max(high - low, 1e-6);
-  return { x: (left + right) / 2, y: (low + high) / 2, scale: Math.min((width - 48) / across, (height - 64) / up) };
+  // Room on the left for the axis, and all around for the pictures.
+  const scale = Math.max(1e-9, Math.min((width - 88) / across, (height - 72) / up));
+  return { x: (left + right) / 2 - 12 / scale, y: (low + high) / 2 - 4 / scale, scale };
 }
 
 // A grid of cells, so that the nearest point is found among few.
@@ -219,6 +223,26 @@ function traces() {
 }
 let chosenSet = new Set();
 
+// In space: one's own photograph, what is chosen with its neighbours, and a path.
+function marks3d() {
+  const at = (row) => [0, 1, 2].map((axis) => map.points[3 * row + axis]);
+  const made = [];
+  const add = (points, colour, rest) => made.push({
+    type: "scatter3d", mode: "markers", hoverinfo: "none",
+    x: points.map((p) => p[0]), y: points.map((p) => p[1]), z: points.map((p) => p[2]), ...rest,
+    marker: { color: colour, size: 7, symbol: "circle-open", line: { width: 3, color: colour }, ...(rest || {}).marker },
+  });
+  const [accent, warn] = [style("--ls-accent"), style("--ls-warn")];
+  if (map.own) add([map.own.point], warn, { mode: "markers+text", text: [map.own.name], textfont: { color: style("--ls-text") }, marker: { symbol: "diamond", size: 8 } });
+  if (walk) add(walk.points, accent, { mode: "lines+markers", line: { color: accent, width: 4 }, marker: { symbol: "circle", size: 4 } });
+  if (chosen && "row" in chosen) {
+    add([at(chosen.row)], accent, { marker: { size: 11 } });
+    if (chosen.rows) add(chosen.rows.map(at), accent);
+  }
+  if (from >= 0) add([at(from)], warn, { marker: { size: 13 } });
+  return made;
+}
+
 function ranges() {
   const [width, height] = size().map((side) => side * OVERSCAN);
   return {
@@ -247,13 +271,13 @@ function layout() {
   });
   return {
     ...common, width, height, dragmode: "orbit", uirevision: map.token,
-    scene: { xaxis: axis(0), yaxis: axis(1), zaxis: axis(2), aspectmode: "cube" },
+    scene: { xaxis: axis(0), yaxis: axis(1), zaxis: axis(2), aspectmode: map.flat ? "data" : "cube" },
   };
 }
 
 async function drawPoints() {
   const began = performance.now();
-  await Plotly.react(plot, traces(), layout(), { displayModeBar: false, scrollZoom: !flat(), responsive: false });
+  await Plotly.react(plot, [...traces(), ...(flat() ? [] : marks3d())], layout(), { displayModeBar: false, scrollZoom: !flat(), responsive: false });
   cost = performance.now() - began;
   drawn = flat() ? { ...view } : null;
   follow();
@@ -422,6 +446,13 @@ function drawMarks() {
   if (from >= 0) ring(from, warn, 13);
   if (ringed >= 0) ring(ringed, warn, 12);
   if (hovered >= 0) ring(hovered, style("--ls-text"), 8);
+  if (frame.matches(":focus-visible")) {
+    // Where Enter opens.
+    const [x, y] = middle();
+    pen.strokeStyle = style("--ls-text");
+    line([x - 12, y], [x + 12, y], 1.5);
+    line([x, y - 12], [x, y + 12], 1.5);
+  }
   if (shape.length > 1) {
     pen.beginPath();
     shape.forEach(([x, y], at) => (at ? pen.lineTo(x, y) : pen.moveTo(x, y)));
@@ -449,6 +480,7 @@ function drawOwn(colour) {
 // Moving.
 
 function changed() {
+  touched = true;
   clearTimeout(resting);
   if (cost < FAST) {
     resting = 0;
@@ -580,9 +612,13 @@ frame.addEventListener("keydown", (event) => {
   else dismiss();
 });
 
+frame.addEventListener("focus", follow);
+frame.addEventListener("blur", follow);
+
 function fit() {
   view = whole();
   changed();
+  touched = false;
 }
 
 function inside(polygon) {
@@ -672,7 +708,7 @@ async function choose(row) {
   chosen = { row, rows: answer.rows, name: answer.names[0] };
   card(answer.src, answer.names[0], listed(answer.lines, 12), { row });
   gallery(`Nearest to ${answer.names[0]}`, answer.rows);
-  follow();
+  mark();
 }
 
 async function openSpot(x, y) {
@@ -689,8 +725,9 @@ async function openSpot(x, y) {
     : "The inverse of PCA: the mean picture, moved along the two components that are drawn.";
   const others = answer.restName ? ` Everything but the ${map.part} is ${answer.restName}'s.` : "";
   card(answer.picture, "What lives here", mixed + others, { x, y, rest: answer.rest });
-  if (answer.rows.length) gallery("Mixed from", answer.rows);
-  follow();
+  say("");
+  gallery(answer.rows.length ? "Mixed from" : "", answer.rows);
+  mark();
 }
 
 async function walkTo(row) {
@@ -707,7 +744,7 @@ async function walkTo(row) {
   card(answer.pictures[Math.floor(answer.pictures.length / 2)], `${names[0].names[0]} to ${names[1].names[0]}`,
     "A straight line between both in the latent space; on the map it may bend.", { start, end });
   strip(answer.pictures);
-  follow();
+  mark();
 }
 
 function dismiss() {
@@ -719,7 +756,13 @@ function dismiss() {
   say("");
   if (selected.length) select([]);
   else gallery("", []);
-  follow();
+  mark();
+}
+
+// What is chosen lies above a flat map, and among the points of one in space.
+function mark() {
+  if (flat()) follow();
+  else drawPoints();
 }
 
 function card(source, title, words, what) {
@@ -728,15 +771,15 @@ function card(source, title, words, what) {
   box.querySelector("img").src = source;
   box.querySelector("strong").textContent = title;
   box.querySelector("p").textContent = words;
-  const buttons = map.opens.map(([tab, name]) => button(`Open in ${name}`, () => trigger(DOORS[tab], what)));
+  const buttons = map.opens.map(([tab, name]) => button(`Open in ${name}`, () => trigger(DOORS[tab], { token: map.token, ...what })));
   if ("row" in what) {
     buttons.push(button("Path from here", () => {
       from = what.row;
       say("Now click the point where the path ends.");
-      follow();
+      mark();
     }));
   }
-  if ("start" in what) buttons.splice(0, buttons.length, ...map.opens.filter(([tab]) => tab === "interpolate").map(([tab, name]) => button(`Open in ${name}`, () => trigger(DOORS[tab], what))));
+  if ("start" in what) buttons.splice(0, buttons.length, ...map.opens.filter(([tab]) => tab === "interpolate").map(([tab, name]) => button(`Open in ${name}`, () => trigger(DOORS[tab], { token: map.token, ...what }))));
   box.querySelector(".ls-opens").replaceChildren(...buttons);
   root.dataset.card = title;
 }
@@ -819,15 +862,15 @@ function strip(sources) {
   }));
 }
 
-function show(row) {
-  // Bring a point into sight.
-  const [x, y] = placed(row);
+function bring([x, y]) {
+  const [left, top] = onScreen(x, y);
   const [width, height] = size();
-  if (x < 20 || y < 20 || x > width - 20 || y > height - 20) {
-    view = { ...view, x: map.points[2 * row], y: map.points[2 * row + 1] };
+  if (left < 20 || top < 20 || left > width - 20 || top > height - 20) {
+    view = { ...view, x, y };
     changed();
   }
 }
+const show = (row) => bring([map.points[2 * row], map.points[2 * row + 1]]);
 
 let typing = 0;
 find(".ls-find").addEventListener("input", (event) => {
@@ -840,9 +883,10 @@ find(".ls-find").addEventListener("input", (event) => {
     }
     const answer = await ask("find", { text });
     if (!answer) return;
+    const count = answer.rows.length;
     select(answer.rows);
-    find(".ls-gallery-title").textContent = answer.total
-      ? `${answer.total.toLocaleString()} named like “${text}”`
+    find(".ls-gallery-title").textContent = count
+      ? `${count.toLocaleString()} named like “${text}”${count > GALLERY ? `, ${GALLERY} of them shown` : ""}`
       : `No file is named like “${text}”`;
   }, 250);
 });
@@ -851,7 +895,11 @@ find(".ls-find").addEventListener("input", (event) => {
 
 function arrange() {
   for (const one of root.querySelectorAll("[data-tool]")) one.setAttribute("aria-pressed", one.dataset.tool === tool);
-  for (const one of root.querySelectorAll("[data-tool], [data-zoom], [data-pictures]")) one.disabled = !flat();
+  for (const one of root.querySelectorAll("[data-tool], [data-zoom], [data-pictures], [data-sight]")) {
+    one.disabled = !flat();
+    if (!flat()) one.title = "On a flat map only: choose 2-D";
+    else if (!("sight" in one.dataset)) one.removeAttribute("title");
+  }
   over.style.pointerEvents = flat() ? "auto" : "none";
   over.style.cursor = tool === "move" ? "grab" : "crosshair";
   const both = groups.shown.length && groups.absent.length;
@@ -872,6 +920,7 @@ root.addEventListener("click", (event) => {
     if (Number(data.zoom)) zoom(Number(data.zoom), ...middle());
     else fit();
   }
+  if ("sight" in data && flat()) select([...within(0, 0, ...size())].sort((a, b) => a - b));
   if ("pictures" in data) {
     pictures = !pictures;
     event.target.setAttribute("aria-pressed", pictures);
@@ -892,7 +941,7 @@ root.addEventListener("click", (event) => {
 find(".ls-make").addEventListener("submit", (event) => {
   event.preventDefault();
   const name = find(".ls-make input").value;
-  trigger("slider", { name, shown: groups.shown, absent: groups.absent });
+  trigger("slider", { token: map.token, name, shown: groups.shown, absent: groups.absent });
 });
 
 // The legend.
@@ -903,9 +952,10 @@ function drawLegend() {
     const made = document.createElement("button");
     made.type = "button";
     const count = (map.rowsOf.get(code) || []).length;
-    made.innerHTML = "<i></i><span></span>";
+    made.innerHTML = "<i></i><span></span><small></small>";
     made.querySelector("i").style.background = code < 0 ? map.colour.unknown : map.colour.colours[code];
-    made.querySelector("span").textContent = `${code < 0 ? "Unknown" : map.colour.values[code]} ${count.toLocaleString()}`;
+    made.querySelector("span").textContent = code < 0 ? "Unknown" : map.colour.values[code];
+    made.querySelector("small").textContent = `(${count.toLocaleString()})`;
     made.setAttribute("aria-pressed", !hidden.has(code));
     made.addEventListener("click", () => {
       if (hidden.has(code)) hidden.delete(code);
@@ -922,8 +972,22 @@ function drawLegend() {
 async function savePng() {
   const [width, height] = size();
   const sheet = document.createElement("canvas");
-  [sheet.width, sheet.height] = [2 * width, 2 * height + 80];
   const ink = sheet.getContext("2d");
+  const font = "13px system-ui, sans-serif";
+  const entries = map.colour.values.map((name, code) => [name, map.colour.colours[code]]);
+  if (map.codes.includes(-1)) entries.push(["Unknown", map.colour.unknown]);
+  // The legend takes as many lines as it needs.
+  ink.font = font;
+  const spots = [];
+  let [left, line_] = [12, 0];
+  for (const [name] of entries) {
+    const wide = 34 + ink.measureText(name).width;
+    if (left + wide > width && left > 12) [left, line_] = [12, line_ + 1];
+    spots.push([left, line_]);
+    left += wide;
+  }
+  const [head, foot] = [32, 24 + 22 * (line_ + 1)];
+  [sheet.width, sheet.height] = [2 * width, 2 * (head + height + foot)];
   ink.fillStyle = getComputedStyle(document.body).backgroundColor;
   ink.fillRect(0, 0, sheet.width, sheet.height);
   ink.scale(2, 2);
@@ -931,16 +995,28 @@ async function savePng() {
   const grown = flat() ? OVERSCAN : 1;
   const points = await decoded(await Plotly.toImage(plot, { format: "png", width: width * grown, height: height * grown, scale: 2 }));
   const cut = (grown - 1) / 2;
-  ink.drawImage(points, 2 * width * cut, 2 * height * cut, 2 * width, 2 * height, 0, 0, width, height);
-  ink.drawImage(over, 0, 0, width, height);
-  ink.font = "13px system-ui, sans-serif";
-  let left = 12;
-  map.colour.values.forEach((name, code) => {
-    ink.fillStyle = map.colour.colours[code];
-    ink.fillRect(left, height + 14, 11, 11);
+  ink.drawImage(points, 2 * width * cut, 2 * height * cut, 2 * width, 2 * height, 0, head, width, height);
+  ink.drawImage(over, 0, head, width, height);
+  ink.font = font;
+  ink.fillStyle = style("--ls-text");
+  ink.fillText(`${map.name}, ${map.title}, coloured by ${map.colour.label}`, 12, 20);
+  if (flat()) {
+    ink.fillStyle = style("--ls-quiet");
+    ink.textAlign = "center";
+    ink.fillText(map.axes[0], width / 2, head + height - 6);
+    ink.save();
+    ink.translate(14, head + height / 2);
+    ink.rotate(-Math.PI / 2);
+    ink.fillText(map.axes[1], 0, 0);
+    ink.restore();
+    ink.textAlign = "left";
+  }
+  entries.forEach(([name, colour], at) => {
+    const [x, y] = [spots[at][0], head + height + 14 + 22 * spots[at][1]];
+    ink.fillStyle = colour;
+    ink.fillRect(x, y, 11, 11);
     ink.fillStyle = style("--ls-text");
-    ink.fillText(name, left + 16, height + 24);
-    left += 34 + ink.measureText(name).width;
+    ink.fillText(name, x + 16, y + 10);
   });
   const link = document.createElement("a");
   link.href = sheet.toDataURL("image/png");
@@ -1030,12 +1106,21 @@ async function paint() {
   frame.dataset.flat = flat();
   find(".ls-axis-x").textContent = flat() && map.flat ? map.axes[0] : "";
   find(".ls-axis-y").textContent = flat() && map.flat ? map.axes[1] : "";
-  if (flat()) {
-    if (!same || !view) view = whole();
-    makeIndex();
-  }
   drawLegend();
   arrange();
+  root.dataset.painted = map.token;
+  // In a tab that is not open there is no room yet; the observer draws when there is.
+  if (!frame.clientWidth) {
+    view = null;
+    return;
+  }
+  if (flat()) {
+    if (!same || !view) {
+      view = whole();
+      touched = false;
+    }
+    makeIndex();
+  }
   if (places && !calm.matches) {
     drawn = null;
     await slide(places, screenPlaces());
@@ -1044,8 +1129,12 @@ async function paint() {
   if (before && before.dimensions !== map.dimensions) Plotly.purge(plot);
   await drawPoints();
   if (!flat()) listen3d();
-  if (map.own && !same) gallery(`Nearest to ${map.own.name}`, map.own.rows);
-  root.dataset.painted = map.token;
+  const moved = map.own && (!same || !before.own || before.own.src !== map.own.src);
+  if (moved) {
+    gallery(`Nearest to ${map.own.name}`, map.own.rows);
+    if (flat()) bring(map.own.point);
+  }
+  root.dataset.drawn = map.token;
 }
 
 function listen3d() {
@@ -1054,21 +1143,26 @@ function listen3d() {
   const rowOf = ({ curveNumber, pointNumber }) => {
     const codes = [...map.colour.values.keys()];
     if (map.codes.includes(-1)) codes.unshift(-1);
-    return map.rowsOf.get(codes[curveNumber])[pointNumber];
+    return curveNumber < codes.length ? map.rowsOf.get(codes[curveNumber])[pointNumber] : -1;
   };
   const here = ({ event }) => (event ? place(event) : middle());
   plot.on("plotly_hover", (told) => hover(rowOf(told.points[0]), here(told)));
   plot.on("plotly_unhover", () => hover(-1));
-  plot.on("plotly_click", (told) => choose(rowOf(told.points[0])));
+  plot.on("plotly_click", (told) => {
+    const row = rowOf(told.points[0]);
+    if (row >= 0) choose(row);
+  });
 }
 
-new ResizeObserver(() => {
-  if (!map || !frame.clientWidth) return;
-  if (flat() && view) {
-    drawn = drawn || { ...view };
+new ResizeObserver(async () => {
+  if (!map || !frame.clientWidth || !window.Plotly) return;
+  if (flat()) {
+    // What nobody has moved shows everything in the new frame, too.
+    if (!view || !touched) view = whole();
     makeIndex();
   }
-  if (window.Plotly) drawPoints();
+  await drawPoints();
+  if (!flat()) listen3d();
 }).observe(frame);
 window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => map && window.Plotly && drawPoints());
 

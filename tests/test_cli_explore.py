@@ -72,6 +72,20 @@ def test_mistakes_are_one_sentence(explore, options, output, words):
     assert not target.exists()
 
 
+def test_what_is_wrong_is_said_before_anything_is_encoded(explore, tmp_path):
+    (tmp_path / "out" / "taken.csv").mkdir(parents=True)
+    status, _, err, _ = explore(output="taken.csv")
+    assert status == 2
+    assert "is a folder; give the name of a file" in err
+    (tmp_path / "out" / "file").write_text("")
+    status, _, err, _ = explore(output="file/map.csv")
+    assert status == 2
+    assert "cannot be made" in err
+    status, _, err, _ = explore("--colour", "cluster")
+    assert status == 2
+    assert "Encoding" not in err
+
+
 def test_a_set_without_labels_is_coloured_by_clusters(explore, make_checkpoint, tmp_path, capsys):
     folder = tmp_path / "plain"
     folder.mkdir()

@@ -1,6 +1,7 @@
 """The verb ``explore``: a data set as a map of a checkpoint's latent space."""
 
 import argparse
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from studio.errors import ConfigError
 if TYPE_CHECKING:
     from studio.checkpoints import ModelCache
     from studio.explore.maps import Map
+    from studio.explore.measures import Measure
 
 # Neighbours of a placed picture that are named.
 _NAMED = 5
@@ -70,10 +72,12 @@ def explore(options: argparse.Namespace) -> Outcome:
     )
     models, data = open_models(options.device), open_set(options.data)
     key = labels.first(data) if not options.colour else options.colour
+    # What is wrong is said before minutes are spent.
+    labels.check(data, key)
+    _make_room(options.output)
     drawn = chart(models, request, data, _progress())
     column = labels.column(drawn.codes.data, key, drawn.scores, drawn.seed)
     placed, skipped = _place(models, options, drawn)
-    options.output.parent.mkdir(parents=True, exist_ok=True)
     if suffix == ".csv":
         writing.write_table(options.output, drawn, column)
     else:
@@ -87,14 +91,37 @@ def explore(options: argparse.Namespace) -> Outcome:
         "placed": placed,
     }
     lines = [f"Wrote the map of {len(drawn):,} pictures to {options.output}.", *drawn.notes]
-    for one in measures:
-        beside = "".join(f", {name} {value:.3f}" for name, value in one.beside)
-        lines.append(f"  {one.label}: {one.value:.3f}{beside}. {one.reading}")
+    lines += [_line(one) for one in measures]
     for found in placed:
         near = ", ".join(found["neighbours"][:_NAMED])
         where = ", ".join(f"{number:.3g}" for number in found["point"])
         lines.append(f"{found['input']} lies at {where}; nearest: {near}.")
     return Outcome(values, "\n".join(lines), skipped)
+
+
+def _make_room(output: Path) -> None:
+    """Make the folder of the result.
+
+    Raises:
+        ConfigError: There is a folder of its name, or its own cannot be made.
+    """
+    if output.is_dir():
+        raise ConfigError(f"{output} is a folder; give the name of a file for the map.")
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"The folder {output.parent} cannot be made ({error.strerror or error}); give another "
+            "place for the map."
+        ) from error
+
+
+def _line(one: "Measure") -> str:
+    """Write a number with what it is compared with, and how to read it."""
+    if math.isnan(one.value):
+        return f"  {one.label}: cannot be told from these pictures."
+    beside = "".join(f", {name} {value:.3f}" for name, value in one.beside)
+    return f"  {one.label}: {one.value:.3f}{beside}. {one.reading}"
 
 
 def _progress() -> Any:

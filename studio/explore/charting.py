@@ -19,7 +19,16 @@ from studio.checkpoints import ModelCache
 from studio.data.folder import DataSet
 from studio.errors import ConfigError, DataError
 from studio.explore import worker
-from studio.explore.encoding import CODES, Codes, Progress, StoppedError, encode_set
+from studio.explore.encoding import (
+    CODES,
+    MOST_BYTES,
+    Codes,
+    Progress,
+    StoppedError,
+    encode_set,
+    prune,
+    turn,
+)
 from studio.explore.maps import Map
 from studio.explore.projection import FEWEST, PERPLEXITY, Pca, usable_perplexity
 
@@ -185,10 +194,12 @@ def _laid_out(
         return folder
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if len(codes) <= _FEW:
-            worker.work(folder, asked, _until(progress, stopped))
-        else:
-            _in_process(folder, asked, progress, stopped)
+        with turn(progress, stopped):
+            if len(codes) <= _FEW:
+                worker.work(folder, asked, _until(progress, stopped))
+            else:
+                _in_process(folder, asked, progress, stopped)
+        prune(folder.parent, MOST_BYTES, folder)
     except OSError as error:
         raise DataError(
             f"The map of {codes.data.name} cannot be kept in {folder.parent}: "

@@ -2,10 +2,13 @@
 
 import hashlib
 import json
+import os
 import shutil
+import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
@@ -32,15 +35,39 @@ BATCH = 64
 CODES, ROWS, FACTS = "latents.npy", "rows.npy", "facts.json"
 _UNREADABLE = (UnidentifiedImageError, OSError, ValueError)
 
+# Of the latents that are kept; those that were not used for longest go first.
+MOST_BYTES = 8 * 2**30
+WAITING = "Waiting for another map"
+_PAUSE = 0.1
+# One map is drawn at a time, however many visitors there are.
+_TURN = threading.Lock()
+
 Progress = Callable[[str, int, int], None]
-"""Gets what is being done, how much of it is done, and how much there is."""
+"""Gets what is being done, how much of it is done, and how much there is (0 if that is unknown)."""
 
 
 class StoppedError(StudioError):
     """A map that somebody stopped before it was drawn."""
 
     def __init__(self) -> None:
-        super().__init__("Stopped; the map that was there is kept. Draw again to begin anew.")
+        super().__init__("Stopped; the map that was there is kept.")
+
+
+@contextmanager
+def turn(progress: Progress, stopped: Callable[[], bool]) -> Iterator[None]:
+    """Wait until nobody else draws a map.
+
+    Raises:
+        StoppedError: ``stopped`` said so meanwhile.
+    """
+    while not _TURN.acquire(timeout=_PAUSE):
+        if stopped():
+            raise StoppedError
+        progress(WAITING, 0, 0)
+    try:
+        yield
+    finally:
+        _TURN.release()
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,7 +159,9 @@ def encode_set(
     facts = _facts(folder)
     if facts is None:
         old = list(_older(checkpoint, data))
-        facts = _encode(models, loaded, data, folder, progress, stopped)
+        with turn(progress, stopped):
+            facts = _facts(folder) or _encode(models, loaded, data, folder, progress, stopped)
+        prune(_root(), MOST_BYTES, folder)
         if old:
             facts["notes"].append(
                 f"{data.name} has changed since it was encoded on {old[0][1]['time'][:10]}; its "
@@ -140,6 +169,7 @@ def encode_set(
             )
         for stale, _ in old:
             shutil.rmtree(stale, ignore_errors=True)
+    os.utime(folder)
     rows = np.load(folder / ROWS)
     return Codes(
         checkpoint,
@@ -149,6 +179,27 @@ def encode_set(
         {name: tuple(shape) for name, shape in facts["shapes"].items()},
         tuple(facts["notes"]),
     )
+
+
+def prune(root: Path, most: int, kept: Path) -> None:
+    """Delete the folders that were used longest ago until the others fit into so many bytes.
+
+    Args:
+        root: Holds the folders.
+        most: Bytes.
+        kept: A folder that stays in any case.
+    """
+    folders = sorted(
+        (folder for folder in root.iterdir() if folder.is_dir()),
+        key=lambda folder: (folder == kept, folder.stat().st_mtime),
+    )
+    sizes = [sum(file.stat().st_size for file in folder.iterdir()) for folder in folders]
+    total = sum(sizes)
+    for folder, size in zip(folders[:-1], sizes[:-1], strict=True):
+        if total <= most:
+            break
+        shutil.rmtree(folder, ignore_errors=True)
+        total -= size
 
 
 def _root() -> Path:

@@ -54,7 +54,7 @@ def choices(data: DataSet) -> list[tuple[str, str]]:
     found = [(f"attribute:{name}", traits.label(name)) for name in data.attributes]
     found += [(f"class:{name}", _words(name)) for name in data.classes]
     found += [
-        (f"factor:{name}", _words(name.removeprefix("factor_")))
+        (f"factor:{name}", f"{_words(name.removeprefix('factor_'))} (amount)")
         for name in data.factors
         if name.startswith("factor_")
     ]
@@ -69,6 +69,18 @@ def first(data: DataSet, key: str = "") -> str:
     return next(one for one in (key, *_USUAL, *known) if one in known)
 
 
+def check(data: DataSet, key: str) -> dict[str, str]:
+    """Return the keys and labels of a set's columns, one of which is asked for.
+
+    Raises:
+        ConfigError: The data has no such label.
+    """
+    known = dict(choices(data))
+    if key not in known:
+        raise ConfigError(f"{data.name} cannot be coloured by {key!r}; it has {', '.join(known)}.")
+    return known
+
+
 def column(data: DataSet, key: str, scores: Floats, seed: int = 0) -> Column:
     """Return a label of all pictures.
 
@@ -81,9 +93,7 @@ def column(data: DataSet, key: str, scores: Floats, seed: int = 0) -> Column:
     Raises:
         ConfigError: The data has no such label.
     """
-    known = dict(choices(data))
-    if key not in known:
-        raise ConfigError(f"{data.name} cannot be coloured by {key!r}; it has {', '.join(known)}.")
+    known = check(data, key)
     kind, _, name = key.partition(":")
     if kind == "attribute":
         codes = data.attributes[name].astype(np.int16)

@@ -71,7 +71,7 @@ def _shape(found: Map) -> Iterator[Measure]:
         + (
             f"half of them take {half} component{'s' if half > 1 else ''}."
             if enough
-            else f"the first {len(ratios)} components together hold {ratios.sum():.0%}."
+            else f"all {len(ratios)} that are kept together hold {ratios.sum():.0%}."
         ),
         tuple(
             (f"first {count}", float(ratios[:count].sum()))

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from studio.explore.projection import Floats, Pca, fit_pca, fit_tsne, project
+from studio.explore.projection import EARLY, LATE, Floats, Pca, fit_pca, fit_tsne, project
 
 PCA, SCORES = "pca.npz", "scores.npy"
 
@@ -35,6 +35,8 @@ def work(folder: Path, request: dict[str, Any], report: Report, jobs: int = 1) -
         terms = request["dimensions"], request["perplexity"], request["seed"]
         file = folder / tsne_file(*terms)
         if not file.is_file():
+            # The neighbours are looked for first.
+            report("t-SNE", 0, EARLY + LATE)
             found = fit_tsne(
                 scores,
                 *terms,

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import plotly.graph_objects as go
+from plotly.colors import sample_colorscale
 
 from studio.explore.labels import UNKNOWN, Column
 from studio.explore.maps import Map
@@ -106,18 +107,19 @@ PALETTE = (
 )
 # From less to more.
 SCALE = ("#4338ca", "#2f7fc1", "#0d9488", "#84b026", "#f59e0b")
-GREY = "#9b9ba5"
+OTHERS_COLOUR = "#9b9ba5"
+# It hints at points without drawing the eye.
+UNKNOWN_COLOUR = "rgba(155, 155, 165, 0.35)"
 
 
 def colours(column: Column) -> list[str]:
     """Return a colour for each value of a column."""
     count = len(column.values)
     if column.ordered and count > 1:
-        places = (round(number * (len(SCALE) - 1) / (count - 1)) for number in range(count))
-        return [SCALE[place] for place in places]
+        return sample_colorscale(list(SCALE), [number / (count - 1) for number in range(count)])
     if column.values == ("Without", "With"):
-        return [GREY, PALETTE[0]]
-    return [GREY if number >= len(PALETTE) else PALETTE[number] for number in range(count)]
+        return [PALETTE[-1], PALETTE[0]]
+    return [OTHERS_COLOUR if number >= len(PALETTE) else PALETTE[number] for number in range(count)]
 
 
 def map_page(found: Map, column: Column) -> str:
@@ -131,7 +133,7 @@ def map_page(found: Map, column: Column) -> str:
     files, flat = found.codes.data.files, found.dimensions == 2
     named = [*zip(range(len(column.values)), column.values, colours(column), strict=True)]
     if column.unknown:
-        named.append((UNKNOWN, "Unknown", GREY))
+        named.append((UNKNOWN, "Unknown", UNKNOWN_COLOUR))
     for code, name, colour in named:
         rows = (column.codes == code).nonzero()[0]
         axes = dict(zip(("x", "y", "z"), found.points[rows].T.tolist(), strict=False))

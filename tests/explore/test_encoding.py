@@ -1,3 +1,4 @@
+import os
 import shutil
 
 import numpy as np
@@ -145,3 +146,22 @@ def test_a_full_disk_is_said_in_a_sentence(encode, monkeypatch):
     with pytest.raises(DataError, match=r"cannot be kept in .*No space left on device. Make room"):
         encode()
     assert list((paths.cache() / "latents").iterdir()) == []
+
+
+def test_what_was_used_longest_ago_goes_first(tmp_path):
+    for number, name in enumerate("abcd"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "numbers").write_bytes(b"0" * 100)
+        os.utime(tmp_path / name, (number, number))
+    encoding.prune(tmp_path, 250, tmp_path / "a")
+    assert sorted(folder.name for folder in tmp_path.iterdir()) == ["a", "d"]
+    encoding.prune(tmp_path, 0, tmp_path / "a")
+    assert [folder.name for folder in tmp_path.iterdir()] == ["a"]
+
+
+def test_maps_wait_for_each_other_and_can_leave_the_queue(encode):
+    told = []
+    with encoding.turn(silent, never), pytest.raises(StoppedError):
+        encode(progress=lambda *values: told.append(values), stopped=lambda: bool(told))
+    assert told[0] == (encoding.WAITING, 0, 0)
+    assert len(encode()) == 40

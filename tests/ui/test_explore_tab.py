@@ -1,9 +1,11 @@
 import base64
 import csv
+import io
 import json
 import re
 import shutil
 import threading
+import zipfile
 from pathlib import Path
 
 import gradio as gr
@@ -56,7 +58,7 @@ def unpacked(text, kind):
 def drawn_through(context, views):
     """Draw a map and return all that the page showed meanwhile."""
     drawing = explore.on_begin(context, views, None)
-    return drawing, list(explore.on_draw(context, drawing))
+    return drawing, [told[1:] for told in explore.on_draw(context, drawing)]
 
 
 def picture_of(uri):
@@ -117,6 +119,22 @@ def test_without_a_checkpoint_the_tab_says_what_to_do(models, home):
         explore.on_begin(empty, history, None)
 
 
+def test_an_upload_stays_on_offer_beside_the_example(context, views, upload, heads_folder):
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        for file in sorted(heads_folder.iterdir()):
+            archive.write(file, file.name)
+    given = upload(content.getvalue(), "mine.zip")
+    history = explore.on_upload(context, views, given["path"])
+    sets = explore.paint(context, history)[1]
+    assert [label for label, _ in sets.choices] == ["Rendered heads", "heads", "mine.zip"]
+    assert dict(sets.choices)["mine.zip"] == sets.value
+    example = explore.on_set(context, history, "")
+    assert len(bench.open_data(context, example.present)) == 600
+    back = explore.on_set(context, example, sets.value)
+    assert len(bench.open_data(context, back.present)) == 40
+
+
 @pytest.mark.parametrize(
     ("handler", "value", "words"),
     [
@@ -124,6 +142,7 @@ def test_without_a_checkpoint_the_tab_says_what_to_do(models, home):
         (explore.on_perplexity, 1, "from 2 to 200"),
         (explore.on_method, "umap", "no method 'umap'"),
         (explore.on_dimensions, 5, "2 or 3 dimensions"),
+        (explore.on_seed, -3, "at least 0, not -3"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(context, views, handler, value, words):
@@ -136,19 +155,20 @@ def test_settings_that_make_no_sense_are_refused(context, views, handler, value,
 
 def test_a_map_has_a_point_and_a_colour_for_every_picture(context, views, heads_set):
     drawing, told = drawn_through(context, views)
-    value, status, stop = told[-1]
+    value, status, stop, again, numbers = told[-1]
     points = unpacked(value["points"], "<f4").reshape(-1, 2)
     np.testing.assert_array_equal(points, bench.found(context, drawing.view).points)
     codes = unpacked(value["colour"]["codes"], "<i2")
     np.testing.assert_array_equal(codes, heads_set.attributes["Eyeglasses"])
     assert len(value["colour"]["colours"]) == len(value["colour"]["values"]) == 2
-    assert (status, stop.visible) == ("", False)
+    assert (status, stop.visible, again.visible) == ("", False, False)
+    assert "Counting" in numbers
     assert [tab for tab, _ in value["opens"]] == ["attributes", "swap", "interpolate"]
 
 
 def test_a_sample_is_said(context, views):
     fewer = explore.on_most(context, views, 20)
-    value, status, _ = drawn_through(context, fewer)[1][-1]
+    value, status, *_ = drawn_through(context, fewer)[1][-1]
     assert value["count"] == 20
     assert "20 of the 40 pictures of heads are shown" in status
 
@@ -160,10 +180,23 @@ def test_a_new_map_stops_the_one_that_is_being_drawn(context, views):
     second = explore.on_begin(context, explore.on_method(context, views, "tsne"), first)
     assert first.stop.is_set()
     assert not second.stop.is_set()
-    told = list(explore.on_draw(context, first))
-    assert "Stopped" in told[-1][1]
-    # The map that is there stays.
-    assert "points" not in told[-1][0]
+    told = list(explore.on_draw(context, first))[-1]
+    assert "Stopped" in told[2]
+    # The map that is there stays, and another attempt is a click away.
+    assert "points" not in told[1]
+    assert told[4].visible
+
+
+def test_what_was_stopped_does_not_begin_again(context, views, monkeypatch):
+    drawing = explore.on_begin(context, views, None)
+    drawing.stop.set()
+    list(explore.on_draw(context, drawing))
+
+    def broken(*values):
+        raise AssertionError("drawn again")
+
+    monkeypatch.setattr(bench, "chart", broken)
+    assert "Hopkins" not in str(explore.on_numbers(context, drawing))
 
 
 def test_stop_ends_a_drawing(context, views):
@@ -190,13 +223,13 @@ def test_progress_is_shown_while_a_map_is_drawn(context, views, monkeypatch):
     monkeypatch.setattr(bench, "_AT_ONCE", 0.01)
     monkeypatch.setattr(bench, "_PAUSE", 0.01)
     telling = explore.on_draw(context, explore.on_begin(context, views, None))
-    words = next(telling)[1]
+    words = next(telling)[2]
     waiting.wait(20)
-    words = next(telling)[1]
+    words = next(telling)[2]
     assert "Encoding: 3 of 40." in words
     assert '<progress class="ls-progress" max="40" value="3">' in words
     go_on.set()
-    assert list(telling)[-1][0]["count"] == 40
+    assert list(telling)[-1][1]["count"] == 40
 
 
 def test_what_cannot_be_drawn_is_a_sentence_in_place(context, views, tmp_path):
@@ -204,7 +237,7 @@ def test_what_cannot_be_drawn_is_a_sentence_in_place(context, views, tmp_path):
     broken.mkdir()
     (broken / "a.png").write_bytes(b"no picture")
     history = explore.on_set(context, views, "broken")
-    value, status, _ = drawn_through(context, history)[1][-1]
+    value, status, *_ = drawn_through(context, history)[1][-1]
     assert "points" not in value
     assert "None of the 1 pictures of broken can be used" in status
     assert 'role="alert"' in status
@@ -219,14 +252,14 @@ def test_a_picture_that_was_exchanged_is_drawn_anew_and_said(context, heads_fold
     (folder / "000000.png").write_bytes((folder / "000001.png").read_bytes())
     # Whatever is changed next, the map is of what is there now.
     again = explore.on_colour(context, views, "class:expression")
-    value, status, _ = drawn_through(context, again)[1][-1]
+    value, status, *_ = drawn_through(context, again)[1][-1]
     assert value["points"] != before
     assert "mine has changed since it was encoded" in status
 
 
 def test_numbers_stand_beside_the_map_with_how_to_read_them(context, views):
     drawing, _ = drawn_through(context, views)
-    table = explore.on_numbers(context, views, drawing)
+    table = explore.on_numbers(context, drawing)
     for words in ("Hopkins statistic", "Gaussian 0.", "How to read it", "MIG", "“Eyeglasses”"):
         assert words in table
     assert table.count("<tr>") == 11
@@ -294,7 +327,6 @@ def test_a_path_is_decoded_along_the_way(context, shown):
 def test_file_names_are_found(context, shown):
     answer = ask(context, shown, explore.on_find, text="00003")
     assert answer["rows"] == [3, *range(30, 40)]
-    assert answer["total"] == 11
     assert ask(context, shown, explore.on_find, text=" ")["rows"] == []
 
 
@@ -327,26 +359,32 @@ def test_a_value_names_no_folder_of_the_server(context, shown):
 # On from the map.
 
 
-def test_two_groups_make_a_slider(context, views, shown, monkeypatch):
+def test_two_groups_make_a_slider(context, shown, monkeypatch):
     said = []
     monkeypatch.setattr(gr, "Info", said.append)
-    event = {"name": " Left ", "shown": list(range(10)), "absent": list(range(20, 30))}
-    explore.on_slider(context, event, views)
+    event = {
+        "token": shown["token"],
+        "name": " Left ",
+        "shown": list(range(10)),
+        "absent": list(range(20, 30)),
+    }
+    explore.on_slider(context, event)
     assert directions.names(NAME) == ["Left"]
     score = directions.load("Left").separation
     assert f"tells left-out pictures apart in {score:.0%}" in said[0]
     with pytest.raises(ConfigError, match="already"):
-        explore.on_slider(context, event, views)
+        explore.on_slider(context, event)
     with pytest.raises(ConfigError, match="8 or more"):
-        explore.on_slider(context, {**event, "name": "Few", "shown": [1, 2]}, views)
+        explore.on_slider(context, {**event, "name": "Few", "shown": [1, 2]})
 
 
 @pytest.mark.parametrize(
     ("tab", "history", "role"),
     [(swap, History(), RECEIVER), (attributes, Portraits(), RECEIVER), (interpolate, Walks(), "a")],
 )
-def test_a_point_opens_in_another_tab(context, views, upload_folder, tab, history, role):
-    seats = explore.on_open(context, {"row": 3}, views)
+def test_a_point_opens_in_another_tab(context, views, shown, upload_folder, tab, history, role):
+    name, seats = explore.on_open(context, {"token": shown["token"], "row": 3})
+    assert name == NAME
     following = tab.enter(context, history, seats, NAME)[0]
     seat = following.present.seats[role]
     assert seat.name == "000003"
@@ -358,15 +396,15 @@ def test_a_point_opens_in_another_tab(context, views, upload_folder, tab, histor
     np.testing.assert_array_equal(pixels, plain)
 
 
-def test_a_path_opens_as_a_strip(context, views, upload_folder):
-    seats = explore.on_open(context, {"start": 1, "end": 5}, views)
+def test_a_path_opens_as_a_strip(context, shown, upload_folder):
+    _, seats = explore.on_open(context, {"token": shown["token"], "start": 1, "end": 5})
     walk = interpolate.enter(context, Walks(), seats, NAME)[0].present
     assert [walk.seats[corner].name for corner in ("a", "b")] == ["000001", "000005"]
     assert walk.ready
 
 
-def test_a_place_opens_as_what_is_decoded_there(context, views, upload_folder):
-    (seat,) = explore.on_open(context, {"x": 0.5, "y": -0.5}, views)
+def test_a_place_opens_as_what_is_decoded_there(context, shown, upload_folder):
+    _, (seat,) = explore.on_open(context, {"token": shown["token"], "x": 0.5, "y": -0.5})
     assert (seat.width, seat.height) == (32, 32)
 
 
@@ -383,14 +421,14 @@ def test_ones_own_photograph_finds_its_place_and_its_neighbours(context, views, 
 
 
 def test_points_are_saved_as_a_table_and_the_map_as_a_page(context, views, upload_folder):
-    table = explore.on_save(context, ".csv", views).value
+    table = explore.on_save(context, ".csv", views.present).value
     path = table["path"] if isinstance(table, dict) else table
     rows = list(csv.DictReader(Path(path).read_text(encoding="utf-8").splitlines()))
     points = bench.found(context, views.present).points
     assert [row["file"] for row in rows[:2]] == ["000000.png", "000001.png"]
     np.testing.assert_allclose([float(row["x"]) for row in rows], points[:, 0], rtol=1e-4)
     assert {row["Eyeglasses"] for row in rows} == {"With", "Without"}
-    page = explore.on_save(context, ".html", views).value
+    page = explore.on_save(context, ".html", views.present).value
     path = page["path"] if isinstance(page, dict) else page
     text = Path(path).read_text(encoding="utf-8")
     assert "000007.png" in text

@@ -1,6 +1,8 @@
 """From a view to its map: data sets, maps in memory, pictures of points, places between them."""
 
+import math
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -104,23 +106,34 @@ class Drawing:
     Attributes:
         view: What is drawn.
         stop: Set by whoever wants it to end.
+        done: Whether the map is there.
         state: What is done, how much of it, and how much there is.
     """
 
     view: View
     stop: threading.Event = field(default_factory=threading.Event)
+    done: bool = False
     state: tuple[str, int, int] = ("", 0, 0)
+    _first: tuple[str, float, int] = ("", 0.0, 0)
 
     def progress(self, what: str, done: int, total: int) -> None:
         """Take how far it is."""
+        if what != self._first[0]:
+            self._first = what, time.monotonic(), done
         self.state = what, done, total
 
     def status(self) -> str:
-        """Say how far it is."""
+        """Say how far it is, and how long this part of it takes."""
         what, done, total = self.state
         if not what:
             return "Loading the model and the pictures."
-        return f"{what}: {done:,} of {total:,}."
+        if not total:
+            return f"{what}."
+        _, began, before = self._first
+        far, seconds = f"{what}: {done:,} of {total:,}", time.monotonic() - began
+        if done <= before or seconds < 1:
+            return f"{far}."
+        return f"{far}, about {math.ceil((total - done) * seconds / (done - before))} s left."
 
 
 def carry_out(context: Context, drawing: Drawing) -> Iterator[str]:

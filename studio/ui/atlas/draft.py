@@ -19,6 +19,7 @@ class View:
         colour: Key of what colours the points.
         photo: The visitor's own photograph, or None.
         version: Of the data set when its map was asked for.
+        upload: Where the zip is that was uploaded last; it stays on offer.
     """
 
     location: str = ""
@@ -26,6 +27,7 @@ class View:
     colour: str = ""
     photo: Seat | None = None
     version: str = ""
+    upload: str = ""
 
     @property
     def seats(self) -> Mapping[str, Seat]:

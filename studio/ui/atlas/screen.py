@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from studio.checkpoints import Card
 from studio.explore import labels
+from studio.explore.labels import Column
 from studio.explore.maps import Map
 from studio.explore.measures import Measure
 from studio.methods.base import Operation
@@ -83,15 +84,24 @@ def atlas(context: Context, view: View) -> dict[str, Any]:
             "label": column.label,
             "values": list(column.values),
             "colours": figures.colours(column),
-            "unknown": figures.GREY,
+            "unknown": figures.UNKNOWN_COLOUR,
             "codes": _packed(column.codes),
         },
         "opens": opens(card),
         "own": _own(context, view),
-        "note": " ".join(drawn.notes),
+        "note": " ".join([*drawn.notes, *_missing(column)]),
         "name": drawn.codes.data.name,
+        "title": f"{label(card)}{f', {drawn.part}' if drawn.part else ''}",
         "part": drawn.part,
     }
+
+
+def _missing(column: Column) -> list[str]:
+    """Say that labels are missing, or nothing."""
+    if not column.unknown:
+        return []
+    some = f"{column.unknown:,} pictures have" if column.unknown > 1 else "One picture has"
+    return [f"{some} no value for “{column.label}”."]
 
 
 def opens(card: Card) -> list[list[str]]:

@@ -1,5 +1,6 @@
 """The explorer: a data set as a map of its latents, to look around in and to edit from."""
 
+import html
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from studio.ui import bench as photos
 from studio.ui import figures
 from studio.ui.atlas import bench, screen
 from studio.ui.atlas.bench import Drawing
-from studio.ui.atlas.draft import OWN, Views
+from studio.ui.atlas.draft import OWN, View, Views
 from studio.ui.components import note, photo_drop, problem, progress, scripted, sharp_uri
 from studio.ui.context import Context
 from studio.ui.doors import Door
@@ -30,12 +31,13 @@ from studio.ui.sets import find_set, own_name, received_set, sets
 METHODS = [("PCA", "pca"), ("t-SNE", "tsne")]
 DIMENSIONS = [("2-D", 2), ("3-D", 3)]
 METHOD_WORDS = {
-    "pca": "The two directions in which the pictures differ most; distances mean what they say.",
+    "pca": "The directions in which the pictures differ most; distances mean what they say.",
     "tsne": "Keeps neighbours together; distances between groups mean little.",
 }
-# A map is drawn for one visitor while others look around; two at once would take twice as long.
-WORK: Mapping[str, Any] = {**SLOW, "concurrency_id": "explore", "concurrency_limit": 1}
+# Maps wait for each other where they are computed; one that is there already need not.
+WORK: Mapping[str, Any] = {**SLOW, "concurrency_id": "explore", "concurrency_limit": None}
 MOST_LOOKED = 200
+UPLOAD = "upload:"
 PATH_STEPS = 9
 
 
@@ -48,6 +50,9 @@ class Desk:
     upload: gr.File
     atlas: gr.HTML
     numbers: gr.HTML
+    stop: gr.Button
+    again: gr.Button
+    status: gr.HTML
     checkpoint: gr.Dropdown
     about: gr.HTML
     part: gr.Radio
@@ -57,8 +62,6 @@ class Desk:
     most: gr.Slider
     perplexity: gr.Slider
     seed: gr.Number
-    stop: gr.Button
-    status: gr.HTML
     table: gr.Button
     page: gr.Button
     file: gr.DownloadButton
@@ -81,7 +84,7 @@ class Desk:
 
     def drawn(self) -> list[Any]:
         """List the components that a drawing fills, in the order of ``under_way``."""
-        return [self.atlas, self.status, self.stop]
+        return [self.atlas, self.status, self.stop, self.again, self.numbers]
 
 
 def build(context: Context, doors: Mapping[str, Door], tabs: gr.Tabs) -> None:
@@ -104,20 +107,23 @@ def build(context: Context, doors: Mapping[str, Door], tabs: gr.Tabs) -> None:
             )  # fmt: skip
             drop = photo_drop(elem_id="explore-photo")
         with gr.Column(elem_classes="ls-middle", min_width=0):
+            status = gr.HTML(apply_default_css=False, elem_id="explore-status")
+            stop = gr.Button("Stop", size="sm", visible=False, elem_id="explore-stop")
+            again = gr.Button("Draw the map", size="sm", visible=False, elem_id="explore-again")
             atlas = _atlas(context)
             with gr.Accordion("Numbers beside the map", open=False, elem_id="explore-numbers-fold"):
                 numbers = gr.HTML(apply_default_css=False, elem_id="explore-numbers")
         with gr.Column(elem_classes="ls-controls", min_width=0):
             controls = _build_controls()
-    desk = Desk(drop, names, upload, atlas, numbers, *controls)
+    desk = Desk(drop, names, upload, atlas, numbers, stop, again, status, *controls)
     _bind(context, desk, doors, tabs)
 
 
 def _atlas(context: Context) -> gr.HTML:
     """Return the map.
 
-    Events: ``slider`` (name, shown, absent: rows), ``open`` (tab, and row, or x, y and rest, or
-    start and end), ``refresh``, when its map was forgotten.
+    Events: ``slider`` (token, name, shown, absent: rows), ``open_swap`` and the like (token, and
+    row, or x, y and rest, or start and end), ``refresh``, when its map was forgotten.
     """
 
     def look(data: dict[str, Any]) -> dict[str, Any]:
@@ -157,23 +163,22 @@ def _build_controls() -> list[Any]:
             2, 200, first.perplexity, step=1, label="Neighbours", elem_id="explore-perplexity",
             info="About how many neighbours t-SNE keeps together (perplexity).",
         )  # fmt: skip
-        seed = gr.Number(0, label="Seed", precision=0, minimum=0, elem_id="explore-seed")
-    stop = gr.Button("Stop", size="sm", visible=False, elem_id="explore-stop")
-    status = gr.HTML(apply_default_css=False, elem_id="explore-status")
+        seed = gr.Number(0, label="Seed", precision=0, elem_id="explore-seed")
     gr.HTML('<h3 class="ls-title">Save</h3>', apply_default_css=False)
     with gr.Row(elem_classes="ls-pair"):
         table = gr.Button("Points as CSV", size="sm", elem_id="explore-csv")
         page = gr.Button("Map as HTML", size="sm", elem_id="explore-html")
     file = gr.DownloadButton("Download", visible="hidden", elem_id="explore-file")
     return [
-        checkpoint, about, part, method, dimensions, colour, most, perplexity, seed, stop, status,
-        table, page, file,
+        checkpoint, about, part, method, dimensions, colour, most, perplexity, seed, table, page,
+        file,
     ]  # fmt: skip
 
 
 def _bind(context: Context, desk: Desk, doors: Mapping[str, Door], tabs: gr.Tabs) -> None:
     """Connect events: each turns a history into the next one, and the map follows."""
-    history, drawing = gr.State(Views()), gr.State(None)
+    # What is wanted, what is being drawn, and what the page shows.
+    history, drawing, shown_view = gr.State(Views()), gr.State(None), gr.State(None)
     on = binder(history, desk.painted())
 
     def drawn(event: Any) -> Any:
@@ -184,10 +189,10 @@ def _bind(context: Context, desk: Desk, doors: Mapping[str, Door], tabs: gr.Tabs
             guarded(context, on_begin), [history, drawing], drawing, **{**QUICK, **every}
         )
         shown = begun.success(
-            following(context, on_draw), drawing, desk.drawn(), **{**WORK, **every}
+            following(context, on_draw), drawing, [shown_view, *desk.drawn()], **{**WORK, **every}
         )
         shown.success(
-            guarded(context, on_numbers), [history, drawing], desk.numbers,
+            guarded(context, on_numbers), [drawing], desk.numbers,
             **{**SLOW, "trigger_mode": "always_last"},
         )  # fmt: skip
         return shown
@@ -204,24 +209,27 @@ def _bind(context: Context, desk: Desk, doors: Mapping[str, Door], tabs: gr.Tabs
         (desk.method.input, desk.method, on_method),
         (desk.dimensions.input, desk.dimensions, on_dimensions),
         (desk.colour.input, desk.colour, on_colour),
-        (desk.most.release, desk.most, on_most),
-        (desk.perplexity.release, desk.perplexity, on_perplexity),
+        # Arrow keys are an input and no release.
+        (desk.most.input, desk.most, on_most),
+        (desk.perplexity.input, desk.perplexity, on_perplexity),
         (desk.seed.input, desk.seed, on_seed),
     ):
-        drawn(on(event, guarded(context, painted(handler)), control, **SLOW))
+        latest = {"trigger_mode": "always_last"}
+        drawn(on(event, guarded(context, painted(handler)), control, **{**SLOW, **latest}))
     desk.stop.click(guarded(context, on_stop), drawing, [desk.status, desk.stop], **QUICK)
-    drawn(on(desk.atlas.refresh, guarded(context, painted(on_again))))
-    desk.atlas.slider(heard(context, on_slider), history, None, **QUICK)
+    for event in (desk.atlas.refresh, desk.again.click):
+        drawn(on(event, guarded(context, painted(on_again))))
+    desk.atlas.slider(heard(context, on_slider), None, None, **QUICK)
     for name, door in doors.items():
         getattr(desk.atlas, f"open_{name}")(
             _entering(context, door),
-            [history, door.history],
+            [door.history],
             [tabs, door.history, *door.painted],
             **SLOW,
         ).success(None, js="() => window.scrollTo({ top: 0 })")
     for button, suffix in ((desk.table, ".csv"), (desk.page, ".html")):
         button.click(
-            guarded(context, on_save, suffix), history, desk.file,
+            guarded(context, on_save, suffix), shown_view, desk.file,
             **{**SLOW, "show_progress": "minimal"},
         ).success(None, js=download("explore-file"))  # fmt: skip
     tab = gr.context.Context.block
@@ -239,10 +247,9 @@ def _chained(drawn: Callable[[Any], Any], on: Callable[..., Any], values: Any, o
 def _entering(context: Context, door: Door) -> Callable[..., list[Any]]:
     """Return a handler that puts a picture of the map into another tab and goes there."""
 
-    def enter(event: gr.EventData, history: Views, theirs: Any) -> list[Any]:
+    def enter(event: gr.EventData, theirs: Any) -> list[Any]:
         def carry(context: Context) -> list[Any]:
-            seats = on_open(context, dict(event._data), history)
-            model = history.present.request.checkpoint
+            model, seats = on_open(context, dict(event._data))
             return [gr.Tabs(selected=door.tab), *door.enter(context, theirs, seats, model)]
 
         return list(guarded(context, carry)())
@@ -259,7 +266,7 @@ def paint(context: Context, history: Views) -> list[Any]:
     data = bench.open_data(context, view)
     return [
         screen.drop(context, view),
-        gr.Dropdown(_set_choices(view.location), value=own_name(view.location) or ""),
+        gr.Dropdown(_set_choices(view), value=_set_value(view)),
         gr.Dropdown(
             [(screen.label(card), card.name) for card in cards], value=request.checkpoint or None
         ),
@@ -279,11 +286,20 @@ def paint(context: Context, history: Views) -> list[Any]:
 painted = repainting(paint)
 
 
-def _set_choices(location: str) -> list[tuple[str, str]]:
-    """List the home's sets; an upload that is open stands in the example's place."""
-    uploaded = location and not own_name(location)
-    first = Path(location).name if uploaded else bench.EXAMPLE_NAME
-    return [(first, ""), *((name, name) for name in sets(labelled=False))]
+def _set_choices(view: View) -> list[tuple[str, str]]:
+    """List the example, the home's sets, and what was uploaded last."""
+    uploaded = [(Path(view.upload).name, UPLOAD)] if view.upload else []
+    return [
+        (bench.EXAMPLE_NAME, ""),
+        *((name, name) for name in sets(labelled=False)),
+        *uploaded,
+    ]
+
+
+def _set_value(view: View) -> str:
+    if view.location and view.location == view.upload:
+        return UPLOAD
+    return own_name(view.location)
 
 
 def on_show(context: Context, history: Views) -> Views:
@@ -309,7 +325,8 @@ def on_photo(context: Context, role: str, event: Event, history: Views) -> Views
 def on_set(context: Context, history: Views, name: str) -> Views:
     """Take a data set of the home, or the example."""
     view = history.present
-    location = find_set(name, labelled=False) if name else ""
+    known = {UPLOAD: view.upload, "": ""}
+    location = known[name] if name in known else find_set(name, labelled=False)
     return history.then(bench.settle(context, replace(view, location=location)))
 
 
@@ -317,7 +334,8 @@ def on_upload(context: Context, history: Views, file: Any) -> Views:
     """Take an uploaded zip, where Gradio put it."""
     if not file:
         return history
-    view = replace(history.present, location=str(received_set(file)))
+    place = str(received_set(file))
+    view = replace(history.present, location=place, upload=place)
     return history.then(bench.settle(context, view))
 
 
@@ -388,16 +406,25 @@ def on_draw(context: Context, drawing: Drawing) -> Iterator[list[Any]]:
             yield under_way(progress(*drawing.state[1:], words))
         shown = screen.atlas(context, drawing.view)
     except StoppedError as error:
-        yield [gr.skip(), note(str(error)), gr.Button(visible=False)]
+        yield ended(note(str(error)))
     except StudioError as error:
-        yield [gr.skip(), problem(str(error)), gr.Button(visible=False)]
+        yield ended(problem(str(error)))
     else:
-        yield [shown, note(shown["note"]), gr.Button(visible=False)]
+        drawing.done = True
+        hidden = gr.Button(visible=False)
+        yield [drawing.view, shown, note(shown["note"]), hidden, hidden, note("Counting.")]
 
 
 def under_way(words: str) -> list[Any]:
-    """Return the values of ``Desk.drawn`` while a map is drawn."""
-    return [gr.skip(), words, gr.Button(visible=True, interactive=True)]
+    """Return the view that is shown and the values of ``Desk.drawn`` while a map is drawn."""
+    stop = gr.Button(visible=True, interactive=True)
+    return [gr.skip(), gr.skip(), words, stop, gr.Button(visible=False), gr.skip()]
+
+
+def ended(words: str) -> list[Any]:
+    """Return the same after a map that was not drawn: another attempt is a click away."""
+    again = gr.Button(visible=True)
+    return [gr.skip(), gr.skip(), words, gr.Button(visible=False), again, gr.skip()]
 
 
 def on_stop(context: Context, drawing: Drawing | None) -> list[Any]:
@@ -409,9 +436,11 @@ def on_stop(context: Context, drawing: Drawing | None) -> list[Any]:
     return [note("Stopping."), gr.Button(interactive=False)]
 
 
-def on_numbers(context: Context, history: Views, drawing: Drawing) -> str:
+def on_numbers(context: Context, drawing: Drawing) -> Any:
     """Count what stands beside the map, once for each map and colour."""
-    del history
+    if not drawing.done:
+        # What was stopped must not begin again in here.
+        return gr.skip()
     view = drawing.view
     drawn, column = bench.found(context, view), bench.column(context, view)
     return context.memory.get(
@@ -486,44 +515,47 @@ def on_find(context: Context, drawn: maps.Map, data: Event) -> dict[str, Any]:
     text = str(data["text"]).strip().lower()
     files = drawn.codes.data.files
     rows = [row for row, file in enumerate(files) if text and text in file.lower()]
-    return {"rows": rows[:MOST_LOOKED], "total": len(rows)}
+    return {"rows": rows}
 
 
 # On from the map.
 
 
-def on_slider(context: Context, event: Event, history: Views) -> None:
+def on_slider(context: Context, event: Event) -> None:
     """Make a slider of one's own out of two groups of points."""
-    drawn = bench.found(context, history.present)
+    drawn = bench.recall(context, str(event["token"]))
     groups = [[int(row) for row in event[name]] for name in ("shown", "absent")]
     made = drawn.direction(context.models, str(event["name"]).strip(), *groups)
-    told = (
-        ""
-        if made.separation != made.separation
-        else (f" It tells left-out pictures apart in {made.separation:.0%} of pairs.")
-    )
+    known = made.separation == made.separation
+    told = f" It tells left-out pictures apart in {made.separation:.0%} of pairs." if known else ""
     gr.Info(
-        f"The slider “{made.name}” is made.{told} It stands in Attributes, Swap and Interpolate "
-        f"where {made.checkpoint} is the model."
+        f"The slider “{html.escape(made.name)}” is made.{told} It stands in Attributes, Swap and "
+        f"Interpolate where {made.checkpoint} is the model."
     )
 
 
-def on_open(context: Context, event: Event, history: Views) -> list[Seat]:
-    """Seat what is to be opened: a point's picture, both ends of a path, or a place's."""
-    drawn = bench.found(context, history.present)
+def on_open(context: Context, event: Event) -> tuple[str, list[Seat]]:
+    """Seat what is to be opened: a point's picture, both ends of a path, or a place's.
+
+    Returns:
+        The map's checkpoint, and the pictures.
+    """
+    drawn = bench.recall(context, str(event["token"]))
+    name = drawn.codes.checkpoint
     if "start" in event:
-        return [bench.seat_point(drawn, int(event[name])) for name in ("start", "end")]
+        return name, [bench.seat_point(drawn, int(event[end])) for end in ("start", "end")]
     if "row" in event:
-        return [bench.seat_point(drawn, int(event["row"]))]
+        return name, [bench.seat_point(drawn, int(event["row"]))]
     x, y = float(event["x"]), float(event["y"])
     with context.decoding:
         _, picture = bench.spot(context, drawn, x, y, int(event.get("rest", -1)))
-    return [bench.seat_picture(picture, f"map-{x:.2f}-{y:.2f}")]
+    return name, [bench.seat_picture(picture, f"map-{x:.2f}-{y:.2f}")]
 
 
-def on_save(context: Context, suffix: str, history: Views) -> Any:
+def on_save(context: Context, suffix: str, view: View | None) -> Any:
     """Write the points as a table or the map as a page, and offer it for download."""
-    view = history.present
+    if view is None:
+        raise ConfigError("There is no map to save yet.")
     drawn, column = bench.found(context, view), bench.column(context, view)
     path = new_file(f"{drawn.codes.data.name}-{drawn.method}{suffix}")
     if suffix == ".csv":
