@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from studio.cli import attributes, learning, mapping, pictures
+from studio.cli import attributes, jobs, learning, mapping, pictures
 from studio.cli.base import (
     INTERRUPTED,
     MISTAKE,
@@ -82,6 +82,7 @@ def build_parser() -> argparse.ArgumentParser:
         mapping.add_explore,
         pictures.add_interpolate,
         learning.add_train,
+        jobs.add_jobs,
         learning.add_evaluate,
         learning.add_data,
         learning.add_reproduce,

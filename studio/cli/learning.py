@@ -5,10 +5,13 @@ import json
 import shlex
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from studio.cli.base import DONE, SKIPPED, Outcome, Verbs, add_verb, open_models, say, setting
 from studio.errors import ConfigError
+
+if TYPE_CHECKING:
+    from studio.training.run import TrainRequest
 
 _REQUEST_OPTIONS = (
     *("method", "data", "tag", "parent", "steps", "batch_size", "size", "seed"),
@@ -19,6 +22,13 @@ _REQUEST_OPTIONS = (
 def add_train(verbs: Verbs) -> None:
     """Add ``train``."""
     parser = add_verb(verbs, "train", train, "Train a checkpoint, in the foreground.")
+    add_request_options(parser)
+    parser.add_argument("--output", type=Path, help="folder that gets the checkpoint")
+    parser.add_argument("--run", type=Path, dest="folder", help="run folder, to continue in")
+
+
+def add_request_options(parser: argparse.ArgumentParser) -> None:
+    """Add what makes a request: a file, and options that go on top of it."""
     parser.add_argument("request", nargs="?", type=Path, help="a JSON file with all of the below")
     parser.add_argument("--method")
     parser.add_argument("--data", help="folder or zip of the data set")
@@ -35,8 +45,6 @@ def add_train(verbs: Verbs) -> None:
     parser.add_argument(
         "--set", action="append", type=setting, default=[], metavar="FIELD=VALUE", dest="fields"
     )
-    parser.add_argument("--output", type=Path, help="folder that gets the checkpoint")
-    parser.add_argument("--run", type=Path, dest="folder", help="run folder, to continue in")
 
 
 def add_evaluate(verbs: Verbs) -> None:
@@ -121,7 +129,7 @@ def train(options: argparse.Namespace) -> Outcome:
     from studio import paths
     from studio.training.run import REQUEST, TrainRequest, run
 
-    request = TrainRequest.from_dict(_request_values(options))
+    request = read_request(options)
     folder = options.folder or paths.runs() / request.name
     written = folder / REQUEST
     if written.is_file():
@@ -142,6 +150,17 @@ def train(options: argparse.Namespace) -> Outcome:
         text = f"Paused; the same command continues in {folder}."
         return Outcome({"checkpoint": None, "run": str(folder)}, text)
     return Outcome({"checkpoint": str(checkpoint), "run": str(folder)}, f"Wrote {checkpoint}.")
+
+
+def read_request(options: argparse.Namespace) -> "TrainRequest":
+    """Return the request that a command line makes.
+
+    Raises:
+        ConfigError: It makes no sense.
+    """
+    from studio.training.run import TrainRequest
+
+    return TrainRequest.from_dict(_request_values(options))
 
 
 def _request_values(options: argparse.Namespace) -> dict[str, Any]:

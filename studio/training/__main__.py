@@ -18,12 +18,21 @@ from studio import paths
 from studio.errors import ConfigError, StudioError
 from studio.training.run import (
     REQUEST,
-    STATUS,
     STOP,
     TrainRequest,
     pick_device,
     run,
     write_json,
+)
+from studio.training.status import (
+    CANCELLED,
+    FAILED,
+    PAUSED,
+    QUEUED,
+    RUNNING,
+    STATUS,
+    SUCCEEDED,
+    is_first_in_line,
 )
 
 # How often a waiting process looks whether it is to give up.
@@ -53,7 +62,7 @@ def main(arguments: list[str]) -> int:
         # Whoever reads the run folder must learn of any failure; the log has the details.
         traceback.print_exc()
         known = isinstance(error, StudioError)
-        _write(folder, "failed", error=str(error) if known else f"{type(error).__name__}: {error}")
+        _write(folder, FAILED, error=str(error) if known else f"{type(error).__name__}: {error}")
         return 1
     return 0
 
@@ -66,18 +75,18 @@ def _read_request(folder: Path) -> TrainRequest:
 
 
 def _work(folder: Path, request: TrainRequest) -> None:
-    _write(folder, "queued")
+    _write(folder, QUEUED)
     lock = _take_device(folder, pick_device(request.device).type)
     if lock is None:
-        _write(folder, "cancelled")
+        _write(folder, CANCELLED)
         return
     with lock:
-        _write(folder, "running")
+        _write(folder, RUNNING)
         checkpoint = run(request, folder)
     if checkpoint is None:
-        _write(folder, "paused")
+        _write(folder, PAUSED)
     else:
-        _write(folder, "succeeded", checkpoint=str(checkpoint))
+        _write(folder, SUCCEEDED, checkpoint=str(checkpoint))
 
 
 def _take_device(folder: Path, device: str) -> FileLock | None:
@@ -86,6 +95,9 @@ def _take_device(folder: Path, device: str) -> FileLock | None:
     # The system releases the lock of a process that is killed.
     lock = FileLock(paths.runs() / f"{device}.lock")
     while not (folder / STOP).exists():
+        if not is_first_in_line(folder):
+            time.sleep(PATIENCE)
+            continue
         try:
             lock.acquire(timeout=PATIENCE)
         except Timeout:

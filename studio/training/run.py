@@ -31,8 +31,9 @@ STATE = "state.safetensors"
 STATE_CARD = "state.json"
 PROGRESS = "progress.jsonl"
 REQUEST = "request.json"
-STATUS = "status.json"
 STOP = "stop"
+# Whoever looks at a run sees lines that are at most so many seconds old.
+_FLUSH_EVERY = 2.0
 SAMPLINGS: dict[str, loading.Sampling] = {
     "uniform": loading.uniform,
     "contrast": loading.contrast,
@@ -343,14 +344,19 @@ class _Session:
         """Take the steps of a stage that gradients solve; False when a stop file paused it."""
         progress = (self.folder / PROGRESS).open("a", encoding="utf-8")
         begun, name = self._start, self.stages[self.index].name
+        flushed = time.monotonic()
 
         def after(step: int, terms: Terms) -> None:
+            nonlocal flushed
             done = begun + step
             line: dict[str, Any] = {"step": done, "seconds": round(self._elapsed(), 3)}
             if len(self.stages) > 1:
                 line["stage"] = name
             progress.write(json.dumps({**line, **terms}) + "\n")
             report(done, terms)
+            if time.monotonic() - flushed > _FLUSH_EVERY:
+                progress.flush()
+                flushed = time.monotonic()
             if done % self.request.save_every == 0 or done == self.ends[self.index]:
                 progress.flush()
                 self._save(done)

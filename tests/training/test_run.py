@@ -20,12 +20,12 @@ from studio.training import run as run_module
 from studio.training.run import (
     PROGRESS,
     REQUEST,
-    STATUS,
     STOP,
     TrainRequest,
     run,
     write_json,
 )
+from studio.training.status import STATUS
 
 FIELDS = {"recipe": "hinge", "width": 4}
 
@@ -292,6 +292,23 @@ def test_a_process_waits_for_its_device_and_can_be_cancelled_there(job, monkeypa
     assert waits == ["queued"] * 3
     assert status(job)["state"] == "cancelled"
     assert not (job / PROGRESS).exists()
+
+
+def test_whoever_was_queued_first_takes_the_device_first(job, tmp_path, monkeypatch):
+    monkeypatch.setattr(process, "PATIENCE", 0.01)
+    earlier = tmp_path / "a job before"
+    earlier.mkdir()
+    write_json(earlier / STATUS, {"state": "queued", "pid": os.getpid()})
+    slept = []
+
+    def sleep(seconds):
+        slept.append(status(job)["state"])
+        write_json(earlier / STATUS, {"state": "running", "pid": os.getpid()})
+
+    monkeypatch.setattr(process.time, "sleep", sleep)
+    assert process.main([str(job)]) == 0
+    assert slept == ["queued"]
+    assert status(job)["state"] == "succeeded"
 
 
 @pytest.mark.slow

@@ -1,0 +1,240 @@
+"""Training jobs: started, read, stopped and continued through their run folders.
+
+The truth is on disk. A job is a folder below ``paths.runs()`` with its request; its process writes
+what it does there and works on whether or not anyone looks. One job runs at a time on a device:
+the processes hold a lock of the system, and wait in the order of the folders' names.
+"""
+
+import json
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from studio import paths
+from studio.checkpoints import CheckpointStore
+from studio.errors import ConfigError, TrainingError
+from studio.training import status
+from studio.training.run import PROGRESS, REQUEST, STOP, TrainRequest, write_json
+from studio.training.status import LIVE, QUEUED, read_status
+
+LOG = "log.txt"
+SAMPLES = "samples"
+_TAIL = 40
+# Processes that this one started; those that ended are asked for, or the system keeps their names.
+_started: list["subprocess.Popen[bytes]"] = []
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job as its folder tells it.
+
+    Attributes:
+        name: Of the folder; names sort by when they were made.
+        request: What is trained; None where the folder's request cannot be read.
+        state: ``queued``, ``running``, ``paused``, ``succeeded``, ``failed``, ``cancelled``, or
+            empty between its making and its process's first word.
+        step: Steps that were taken.
+        seconds: Of training, over all its processes.
+        terms: The latest losses and other numbers, by name.
+        error: Why it failed.
+        checkpoint: Where the finished checkpoint is.
+    """
+
+    name: str
+    request: TrainRequest | None
+    state: str
+    step: int = 0
+    seconds: float = 0.0
+    terms: Mapping[str, float] | None = None
+    error: str = ""
+    checkpoint: str = ""
+
+    @property
+    def is_live(self) -> bool:
+        """Whether a process is at work on it, or waits for its device."""
+        return self.state in LIVE or not self.state
+
+    @property
+    def left(self) -> float:
+        """Seconds that are left, as the steps so far went; NaN before the first."""
+        if not self.step or self.request is None:
+            return float("nan")
+        return self.seconds * (self.request.steps - self.step) / self.step
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return {**asdict(self), "terms": dict(self.terms or {})}
+
+
+def submit(request: TrainRequest) -> str:
+    """Make a job and start its process, which waits for its device.
+
+    Returns:
+        The job's name.
+
+    Raises:
+        ConfigError: The request makes no sense, or its tag is taken by a checkpoint or a live job.
+    """
+    request.check()
+    if request.name in CheckpointStore().names():
+        raise ConfigError(f"There is a checkpoint {request.name} already; choose another tag.")
+    for other in jobs():
+        if other.is_live and other.request is not None and other.request.name == request.name:
+            raise ConfigError(f"The job {other.name} is making {request.name}; choose another tag.")
+    # Relative paths would mean something else to a process that starts elsewhere.
+    here = {name: str(Path(getattr(request, name)).resolve()) for name in ("data", "also")}
+    request = replace(request, data=here["data"], also=here["also"] if request.also else "")
+    folder = _new_folder(request.name)
+    write_json(folder / REQUEST, asdict(request))
+    _start(folder)
+    return folder.name
+
+
+def _new_folder(name: str) -> Path:
+    """Make a folder whose name sorts behind those of earlier jobs."""
+    folder = paths.runs() / f"{datetime.now():%Y%m%d-%H%M%S-%f}-{name}"
+    try:
+        folder.mkdir(parents=True)
+    except OSError as error:
+        raise ConfigError(
+            f"The job cannot be kept in {paths.runs()}: {error.strerror or error}."
+        ) from error
+    return folder
+
+
+def _start(folder: Path) -> None:
+    """Start a process of its own session, which outlives this one."""
+    command = [sys.executable, "-m", "studio.training", str(folder)]
+    with (folder / LOG).open("ab") as log:
+        process = subprocess.Popen(
+            command,
+            cwd=paths.REPOSITORY,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    _started[:] = [*(one for one in _started if one.poll() is None), process]
+    # Until the process speaks for itself, which takes the seconds of an import.
+    write_json(folder / status.STATUS, {"state": QUEUED, "pid": process.pid, "time": time.time()})
+
+
+def jobs() -> list[Job]:
+    """Read all jobs, the oldest first."""
+    folder = paths.runs()
+    found = sorted(folder.iterdir()) if folder.is_dir() else []
+    return [_read(one) for one in found if (one / REQUEST).is_file()]
+
+
+def read(name: str) -> Job:
+    """Read one job.
+
+    Raises:
+        TrainingError: There is none of that name.
+    """
+    return _read(_folder(name))
+
+
+def _folder(name: str) -> Path:
+    folder = paths.runs() / name
+    if Path(name).name != name or not (folder / REQUEST).is_file():
+        known = ", ".join(job.name for job in jobs()) or "none"
+        raise TrainingError(f"There is no job {name!r}; there are {known}.")
+    return folder
+
+
+def _read(folder: Path) -> Job:
+    told = read_status(folder)
+    last = _last_line(folder)
+    try:
+        request = TrainRequest.from_dict(json.loads((folder / REQUEST).read_text(encoding="utf-8")))
+        problem = ""
+    except (OSError, ValueError, TypeError, ConfigError) as error:
+        request, problem = None, f"Its {REQUEST} cannot be used: {error}"
+    step, seconds = int(last.pop("step", 0)), float(last.pop("seconds", 0.0))
+    return Job(
+        folder.name,
+        request,
+        told["state"],
+        step,
+        seconds,
+        {name: value for name, value in last.items() if isinstance(value, int | float)},
+        problem or str(told.get("error", "")),
+        str(told.get("checkpoint", "")),
+    )
+
+
+def _last_line(folder: Path) -> dict[str, Any]:
+    """Return the last whole line of the progress; a few kilobytes hold it."""
+    try:
+        with (folder / PROGRESS).open("rb") as file:
+            file.seek(0, 2)
+            file.seek(max(0, file.tell() - 8192))
+            lines = file.read().decode("utf-8", "replace").splitlines()
+    except OSError:
+        return {}
+    for line in reversed(lines):
+        try:
+            return dict(json.loads(line))
+        except ValueError:
+            continue
+    return {}
+
+
+def log_tail(name: str) -> str:
+    """Return the last lines of what a job's process printed.
+
+    Raises:
+        TrainingError: There is no such job.
+    """
+    file = _folder(name) / LOG
+    lines = file.read_text(encoding="utf-8", errors="replace").splitlines() if file.exists() else []
+    return "\n".join(lines[-_TAIL:])
+
+
+def stop(name: str) -> None:
+    """Ask a job to stop: a running one saves and pauses, a waiting one is cancelled.
+
+    Raises:
+        TrainingError: There is no such job, or it is not live.
+    """
+    folder = _folder(name)
+    job = _read(folder)
+    if not job.is_live:
+        raise TrainingError(f"The job {name} is {job.state}; only a live one can be stopped.")
+    (folder / STOP).touch()
+
+
+def resume(name: str) -> None:
+    """Let a job go on where its last save stands.
+
+    Raises:
+        TrainingError: There is no such job, or it is live or done.
+        ConfigError: Its request was damaged.
+    """
+    folder = _folder(name)
+    job = _read(folder)
+    if job.request is None:
+        raise ConfigError(f"The job {name} cannot go on. {job.error}")
+    if job.is_live or job.state == status.SUCCEEDED:
+        raise TrainingError(f"The job {name} is {job.state or 'starting'}; it need not be resumed.")
+    (folder / STOP).unlink(missing_ok=True)
+    _start(folder)
+
+
+def delete(name: str) -> None:
+    """Delete a job's folder; its checkpoint, if it made one, stays.
+
+    Raises:
+        TrainingError: There is no such job, or it is live.
+    """
+    folder = _folder(name)
+    if _read(folder).is_live:
+        raise TrainingError(f"The job {name} is live; stop it first.")
+    shutil.rmtree(folder)
