@@ -12,7 +12,7 @@ ROWS = [
     {"cli"},
     {"ui"},
     {"reproduce", "interpolation"},
-    {"augment", "bulk", "evaluation", "jobs"},
+    {"augment", "bulk", "evaluation", "exchange", "jobs"},
     {"editing", "explore", "training"},
     {"faces"},
     {"checkpoints", "directions", "recipes"},

@@ -12,6 +12,7 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from studio.cli import attributes, jobs, learning, mapping, pictures
@@ -100,7 +101,16 @@ def _add_serve(verbs: Verbs) -> None:
 
 
 def _add_models(verbs: Verbs) -> None:
-    add_verb(verbs, "models", list_models, "List the checkpoints with their cards.")
+    parser = add_verb(verbs, "models", list_models, "List the checkpoints, pack or take one in.")
+    kinds = parser.add_subparsers(dest="kind", metavar="VERB")
+    add_verb(kinds, "list", list_models, "List the checkpoints with their cards.")
+    export = add_verb(kinds, "export", export_model, "Pack a checkpoint as one zip.")
+    export.add_argument("name")
+    export.add_argument("--output", type=Path, required=True, help="a .zip file, or a folder")
+    take = add_verb(kinds, "import", import_model, "Check a packed checkpoint and take it in.")
+    take.add_argument("file", type=Path)
+    delete = add_verb(kinds, "delete", delete_model, "Delete one of your own checkpoints.")
+    delete.add_argument("name")
 
 
 def serve(options: argparse.Namespace) -> Outcome:
@@ -136,6 +146,31 @@ def list_models(options: argparse.Namespace) -> Outcome:
     values = {"models": [asdict(card) for card in cards], "problems": problems}
     lines = [_card_line(card) for card in cards] or ["There are no checkpoints yet."]
     return Outcome(values, "\n".join(lines))
+
+
+def export_model(options: argparse.Namespace) -> Outcome:
+    """Pack a checkpoint."""
+    from studio.checkpoints import CheckpointStore
+    from studio.exchange import pack
+
+    file = pack(CheckpointStore(), options.name, options.output)
+    return Outcome({"output": str(file)}, f"Wrote {file}.")
+
+
+def import_model(options: argparse.Namespace) -> Outcome:
+    """Take a packed checkpoint in."""
+    from studio.exchange import unpack
+
+    name = unpack(options.file)
+    return Outcome({"model": name}, f"{name} is among your checkpoints now.")
+
+
+def delete_model(options: argparse.Namespace) -> Outcome:
+    """Delete one of the person's own checkpoints."""
+    from studio.checkpoints import CheckpointStore
+
+    CheckpointStore().delete(options.name)
+    return Outcome({"deleted": options.name}, f"Deleted {options.name}.")
 
 
 def _card_line(card: "Card") -> str:
