@@ -178,7 +178,7 @@ def _laid_out(
 ) -> Path:
     """Return the folder with everything that the map needs, computing what is missing."""
     columns = codes.columns(request.part)
-    terms = json.dumps([codes.key, columns.start, columns.stop, request.seed])
+    terms = json.dumps([worker.FORMAT, codes.key, columns.start, columns.stop, request.seed])
     name = hashlib.sha256(terms.encode()).hexdigest()[:24]
     folder = paths.cache() / "maps" / name
     asked: dict[str, Any] = {

@@ -17,6 +17,8 @@ import numpy as np
 
 from studio.explore.projection import EARLY, LATE, Floats, Pca, fit_pca, fit_tsne, project
 
+# Counts changes of what is computed from the same request: older maps are drawn anew.
+FORMAT = 1
 PCA, SCORES = "pca.npz", "scores.npy"
 
 Report = Callable[[str, int, int], None]
