@@ -34,7 +34,7 @@ from studio.errors import ConfigError, DataError, StudioError
 from studio.images import Picture
 from studio.methods.base import Operation
 from studio.ui.context import Context
-from studio.ui.sets import PART, opened, sets
+from studio.ui.sets import EXAMPLE, PART, opened, sets
 
 BEFORE, DOUBLED, BALANCED = "Before", "Random doubling", "Dynamic balancing"
 # Plans are drawn for so many pictures at most: more would not look different.
@@ -71,8 +71,9 @@ def open_data(context: Context, location: str) -> DataSet:
 
 
 def first_set(context: Context, location: str) -> str:
-    """Return the data set to begin with: the one that is chosen, or the first that opens."""
-    for one in (location, *(str(paths.data() / name) for name in sets(labelled=True))):
+    """Return the data set to begin with: the one that is chosen, the first that opens, ours."""
+    own = (str(paths.data() / name) for name in sets(labelled=True))
+    for one in (location, *own, str(EXAMPLE)):
         with suppress(StudioError):
             if one:
                 open_data(context, one)

@@ -11,6 +11,11 @@ from studio.errors import DataError, ImageError
 from studio.ui.context import Context
 from studio.ui.guard import uploaded
 
+# Rendered by this program, so that tabs are alive where nobody has data yet.
+EXAMPLE = paths.ASSETS / "heads.zip"
+EXAMPLE_NAME = "Rendered heads"
+# In a list of sets; no file has such a name there.
+EXAMPLE_KEY = "example:heads"
 # Suffix of a set that is being made.
 PART = ".part"
 NO_FILE = "No zip was received; upload a .zip with pictures, their labels in an attributes.csv."

@@ -17,7 +17,7 @@ from studio.errors import ConfigError, DataError, UnsupportedError
 from studio.ui import augmenting, figures
 from studio.ui.augmenting import BALANCED, BEFORE, DOUBLED, Settings
 from studio.ui.context import Context
-from studio.ui.sets import find_set, sets
+from studio.ui.sets import EXAMPLE, EXAMPLE_KEY, find_set, sets
 from studio.ui.tabs import augment
 
 MAPPING, DCGAN, STARGAN = (f"{name}.tiny" for name in ("attribute-mapping", "dcgan", "stargan"))
@@ -101,7 +101,7 @@ def test_the_tab_opens_with_the_first_set_that_can_be_read(context, place, train
     shown = augment.on_show(context, "", *values(Settings()))
     assert shown[0] == place
     assert (shown[SETS].value, shown[NAME]) == ("heads", "heads-new")
-    assert [name for name, _ in shown[SETS].choices] == ["a.zip", "heads"]
+    assert [name for name, _ in shown[SETS].choices] == ["a.zip", "heads", "Rendered heads"]
     assert shown[CHECKPOINT].value == MAPPING
     counts = {name: int((column == 1).sum()) for name, column in training.attributes.items()}
     rare, common = (choose(counts.values()) / len(training) for choose in (min, max))
@@ -112,7 +112,18 @@ def test_the_tab_opens_with_the_first_set_that_can_be_read(context, place, train
     assert again[NAME] == "mine"
 
 
-def test_without_data_or_models_the_tab_says_what_to_do(models, home):
+def test_where_nobody_has_data_the_rendered_heads_are_there(context):
+    shown = augment.on_show(context, "", *values(Settings()))
+    assert shown[0] == str(EXAMPLE)
+    assert shown[SETS].value == EXAMPLE_KEY
+    assert "heads has 480 training pictures" in shown[ABOUT_DATA]
+    assert shown[TAIL].visible
+    again = augment.on_pick(context, "", EXAMPLE_KEY, *values(PLAIN))
+    assert again[0] == str(EXAMPLE)
+
+
+def test_without_data_or_models_the_tab_says_what_to_do(models, home, monkeypatch, tmp_path):
+    monkeypatch.setattr(augmenting, "EXAMPLE", tmp_path / "nowhere.zip")
     empty = Context(models)
     shown = augment.on_show(empty, "", *values(Settings()))
     assert shown[0] == ""

@@ -29,11 +29,8 @@ from studio.ui.atlas.draft import OWN, View
 from studio.ui.context import Context
 from studio.ui.draft import Draft, Seat
 from studio.ui.seats import kept, whole_seat
-from studio.ui.sets import opened, sets, version_of
+from studio.ui.sets import EXAMPLE, opened, sets, version_of
 
-# Rendered by this program, so that the tab is alive where nobody has data yet.
-EXAMPLE = paths.ASSETS / "heads.zip"
-EXAMPLE_NAME = "Rendered heads"
 _ENCODE = frozenset({Operation.SWAP, Operation.EDIT, Operation.INTERPOLATE})
 _PAUSE = 0.25
 # A map that is there already appears without a word in between.

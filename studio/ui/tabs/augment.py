@@ -18,7 +18,15 @@ from studio.ui.guard import guarded
 from studio.ui.portrait import screen
 from studio.ui.repaint import QUICK, SLOW, download, following
 from studio.ui.seats import new_file
-from studio.ui.sets import find_set, own_name, received_set, sets
+from studio.ui.sets import (
+    EXAMPLE,
+    EXAMPLE_KEY,
+    EXAMPLE_NAME,
+    find_set,
+    own_name,
+    received_set,
+    sets,
+)
 
 STRATEGIES = [("Dynamic balancing", "balancing"), ("Random doubling", "doubling")]
 SOURCES = {"attributes": "New faces", "photo": "My pictures, changed"}
@@ -269,7 +277,8 @@ def _bind(context: Context, desk: Desk) -> None:
 def paint(context: Context, location: str, settings: Settings) -> list[Any]:
     """Return the values of ``Desk.painted``."""
     data = augmenting.open_data(context, location) if location else None
-    names, chosen = sets(labelled=True), own_name(location) or None
+    names = [*((name, name) for name in sets(labelled=True)), (EXAMPLE_NAME, EXAMPLE_KEY)]
+    chosen = EXAMPLE_KEY if location == str(EXAMPLE) else own_name(location) or None
     cards = augmenting.makers(context)
     card = next((card for card in cards if card.name == settings.checkpoint), None)
     begun = augmenting.unfinished()
@@ -404,7 +413,8 @@ def on_show(context: Context, location: str, *values: Any) -> list[Any]:
 
 def on_pick(context: Context, location: str, name: str | None, *values: Any) -> list[Any]:
     """Take a data set of the home."""
-    place = find_set(name, labelled=True) if name else location
+    own = {"": location, None: location, EXAMPLE_KEY: str(EXAMPLE)}
+    place = own[name] if name in own else find_set(str(name), labelled=True)
     return _settled(context, place, Settings.read(*values), renamed=True)
 
 

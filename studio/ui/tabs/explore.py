@@ -26,7 +26,7 @@ from studio.ui.draft import Seat
 from studio.ui.guard import guarded, heard
 from studio.ui.repaint import QUICK, SLOW, binder, download, following, repainting
 from studio.ui.seats import Event, bind, new_file, received, whole_seat
-from studio.ui.sets import find_set, own_name, received_set, sets
+from studio.ui.sets import EXAMPLE_NAME, find_set, own_name, received_set, sets
 
 METHODS = [("PCA", "pca"), ("t-SNE", "tsne")]
 DIMENSIONS = [("2-D", 2), ("3-D", 3)]
@@ -290,7 +290,7 @@ def _set_choices(view: View) -> list[tuple[str, str]]:
     """List the example, the home's sets, and what was uploaded last."""
     uploaded = [(Path(view.upload).name, UPLOAD)] if view.upload else []
     return [
-        (bench.EXAMPLE_NAME, ""),
+        (EXAMPLE_NAME, ""),
         *((name, name) for name in sets(labelled=False)),
         *uploaded,
     ]
