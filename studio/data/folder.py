@@ -344,12 +344,17 @@ class DataSet:
         contents = self.contents()
         pictures = np.empty((len(self), size, size, 3), np.uint8)
         with ThreadPoolExecutor() as pool:
-            decoded = pool.map(self._decode_one, self.files, contents, repeat(size))
+            decoded = pool.map(self.decoded, self.files, contents, repeat(size))
             for index, picture in enumerate(decoded):
                 pictures[index] = picture
         return pictures
 
-    def _decode_one(self, name: str, content: bytes, size: int) -> NDArray[np.uint8]:
+    def decoded(self, name: str, content: bytes, size: int) -> NDArray[np.uint8]:
+        """Decode one file's bytes to (size, size, 3).
+
+        Raises:
+            DataError: They are no picture; the message names the file.
+        """
         try:
             return self.decode(content, size)
         except (UnidentifiedImageError, OSError, ValueError) as error:

@@ -19,7 +19,6 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from numpy.lib.format import open_memmap
-from PIL import UnidentifiedImageError
 from torch import Tensor
 
 from studio import images, paths
@@ -33,7 +32,6 @@ from studio.methods.base import LatentModel
 # Pictures that are decoded while as many are encoded.
 BATCH = 64
 CODES, ROWS, FACTS = "latents.npy", "rows.npy", "facts.json"
-_UNREADABLE = (UnidentifiedImageError, OSError, ValueError)
 
 # Of the latents that are kept; those that were not used for longest go first.
 MOST_BYTES = 8 * 2**30
@@ -351,8 +349,8 @@ def _decode(
         if isinstance(content, DataError):
             continue
         try:
-            pictures.append(data.decode(content, size))
-        except _UNREADABLE:
+            pictures.append(data.decoded(data.files[row], content, size))
+        except DataError:
             continue
         rows.append(row)
     stacked = np.stack(pictures) if pictures else np.zeros((0, size, size, 3), np.uint8)

@@ -302,8 +302,8 @@ def picture(found: Map, row: int, size: int) -> Picture:
     data = found.codes.data
     file = data.files[found.check_row(row)]
     try:
-        return data.decode(data.source.read(file), size)
-    except (OSError, ValueError) as error:
+        return data.decoded(file, data.source.read(file), size)
+    except DataError as error:
         raise DataError(
             f"{file} of {data.name} cannot be read any more; draw the map again."
         ) from error

@@ -88,11 +88,26 @@ def bare_object(card: Card) -> str:
 
 def describe(card: Card) -> str:
     """Say in one line of HTML what a swapping checkpoint does."""
-    trained = f" Trained on {card.data_set}." if card.data_set else ""
+    trained = trained_on(card)
     return note(
         f"Puts {editing.object_name(card)} of one face on another; removes and blends too. "
         f"Sees a face as {card.spec.size} × {card.spec.size} pixels.{trained}"  # noqa: RUF001
     )
+
+
+def method_label(card: Card) -> str:
+    """Name a checkpoint by its method and its tag."""
+    return f"{card.entry.title} · {card.name.partition('.')[2]}"
+
+
+def method_choices(cards: Sequence[Card]) -> list[tuple[str, str]]:
+    """Return such labels and names for a dropdown of checkpoints."""
+    return [(method_label(card), card.name) for card in cards]
+
+
+def trained_on(card: Card) -> str:
+    """Say what a checkpoint was trained on, as a sentence that follows another; or nothing."""
+    return f" Trained on {card.data_set}." if card.data_set else ""
 
 
 def note(text: str) -> str:

@@ -22,7 +22,7 @@ from studio.ui import figures
 from studio.ui import screen as photo_screen
 from studio.ui.atlas import bench
 from studio.ui.atlas.draft import OWN, View
-from studio.ui.components import data_uri
+from studio.ui.components import data_uri, method_label, trained_on
 from studio.ui.context import Context
 from studio.ui.draft import Draft
 
@@ -41,15 +41,9 @@ def plotly_file() -> Path:
     return Path(next(iter(places or [""]))) / "package_data" / "plotly.min.js"
 
 
-def label(card: Card) -> str:
-    """Name a checkpoint by its method and its tag."""
-    return f"{card.entry.title} · {card.name.partition('.')[2]}"
-
-
 def about(card: Card) -> str:
     """Say in one line what a checkpoint sees."""
-    trained = f" Trained on {card.data_set}." if card.data_set else ""
-    return f"Sees a picture as {card.spec.size} × {card.spec.size} pixels.{trained}"  # noqa: RUF001
+    return f"Sees a picture as {card.spec.size} × {card.spec.size} pixels.{trained_on(card)}"  # noqa: RUF001
 
 
 def part_choices(names: Sequence[str]) -> list[tuple[str, str]]:
@@ -91,7 +85,7 @@ def atlas(context: Context, view: View) -> dict[str, Any]:
         "own": _own(context, view),
         "note": " ".join([*drawn.notes, *_missing(column)]),
         "name": drawn.codes.data.name,
-        "title": f"{label(card)}{f', {drawn.part}' if drawn.part else ''}",
+        "title": f"{method_label(card)}{f', {drawn.part}' if drawn.part else ''}",
         "part": drawn.part,
     }
 

@@ -10,7 +10,7 @@ from studio.errors import StudioError
 from studio.methods.base import Operation
 from studio.ui import bench as photo_bench
 from studio.ui import own, screen
-from studio.ui.components import data_uri, sharp_uri
+from studio.ui.components import data_uri, sharp_uri, trained_on
 from studio.ui.context import Context
 from studio.ui.draft import RECEIVER, Draft
 from studio.ui.portrait import bench
@@ -30,19 +30,13 @@ _MOVE = "Move a slider: the face follows."
 
 def about(card: Card) -> str:
     """Say in one line what a checkpoint with sliders does."""
-    trained = f" Trained on {card.data_set}." if card.data_set else ""
     knows = "has the sliders that you make of it"
     if {Operation.EDIT, Operation.GENERATE} & card.entry.operations:
         knows = f"knows {len(card.spec.attributes)} attributes"
     return (
         f"{card.entry.title}: {knows}, sees a face as {card.spec.size} × "  # noqa: RUF001
-        f"{card.spec.size} pixels.{trained}"
+        f"{card.spec.size} pixels.{trained_on(card)}"
     )
-
-
-def picker(cards: list[Card]) -> list[tuple[str, str]]:
-    """Return what a dropdown of checkpoints shows."""
-    return [(f"{card.entry.title} · {card.name.partition('.')[2]}", card.name) for card in cards]
 
 
 def drop(context: Context, portrait: Portrait) -> dict[str, Any]:

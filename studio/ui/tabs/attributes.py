@@ -14,7 +14,15 @@ from studio.recipes import Recipe, is_result
 from studio.ui import bench as photo_bench
 from studio.ui import examples
 from studio.ui import own as own_sliders
-from studio.ui.components import choices, data_uri, note, photo_drop, scripted, sources_fold
+from studio.ui.components import (
+    choices,
+    data_uri,
+    method_choices,
+    note,
+    photo_drop,
+    scripted,
+    sources_fold,
+)
 from studio.ui.components import stage as stage_component
 from studio.ui.context import Context
 from studio.ui.doors import Door
@@ -239,7 +247,7 @@ def paint(context: Context, history: Portraits) -> list[Any]:
         gr.Column(visible=not composing),
         screen.stage(context, portrait),
         screen.strip(context, portrait),
-        gr.Dropdown(screen.picker(cards), value=portrait.checkpoint or None),
+        gr.Dropdown(method_choices(cards), value=portrait.checkpoint or None),
         note(screen.about(card) if card else screen.NO_CHECKPOINT),
         portrait.mode,
         gr.Column(visible=composing),

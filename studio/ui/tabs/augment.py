@@ -12,7 +12,7 @@ from studio.augment import AGREEMENT, AugmentReport
 from studio.errors import ConfigError, DataError, StudioError
 from studio.ui import augmenting, figures
 from studio.ui.augmenting import AMOUNTS, MOST_SET, NO_MAKER, Preview, Run, Settings, Tails
-from studio.ui.components import choices, note, problem, progress, sharp_uri
+from studio.ui.components import choices, method_choices, note, problem, progress, sharp_uri
 from studio.ui.context import Context
 from studio.ui.guard import guarded
 from studio.ui.portrait import screen
@@ -299,7 +299,7 @@ def _controls(context: Context, location: str, settings: Settings) -> list[Any]:
     known = augmenting.sources(card) if card else []
     balancing, most = settings.strategy == "balancing", _most(context, location, settings)
     return [
-        gr.Dropdown(screen.picker(cards), value=settings.checkpoint or None),
+        gr.Dropdown(method_choices(cards), value=settings.checkpoint or None),
         gr.Radio(value=settings.strategy, info=STRATEGY_WORDS[settings.strategy]),
         gr.Radio(
             [(SOURCES[one], one) for one in known],
@@ -311,7 +311,7 @@ def _controls(context: Context, location: str, settings: Settings) -> list[Any]:
             maximum=max(2, most), value=min(settings.most, most), visible=balancing and most > 1
         ),
         gr.Slider(value=settings.variation, visible=settings.source == "attributes"),
-        gr.Dropdown([("None", ""), *screen.picker(judges)], value=settings.classifier),
+        gr.Dropdown([("None", ""), *method_choices(judges)], value=settings.classifier),
         settings.agreement,
         settings.ssim,
         settings.name,

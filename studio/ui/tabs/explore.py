@@ -19,7 +19,15 @@ from studio.ui import figures
 from studio.ui.atlas import bench, screen
 from studio.ui.atlas.bench import Drawing
 from studio.ui.atlas.draft import OWN, View, Views
-from studio.ui.components import note, photo_drop, problem, progress, scripted, sharp_uri
+from studio.ui.components import (
+    method_choices,
+    note,
+    photo_drop,
+    problem,
+    progress,
+    scripted,
+    sharp_uri,
+)
 from studio.ui.context import Context
 from studio.ui.doors import Door
 from studio.ui.draft import Seat
@@ -267,9 +275,7 @@ def paint(context: Context, history: Views) -> list[Any]:
     return [
         screen.drop(context, view),
         gr.Dropdown(_set_choices(view), value=_set_value(view)),
-        gr.Dropdown(
-            [(screen.label(card), card.name) for card in cards], value=request.checkpoint or None
-        ),
+        gr.Dropdown(method_choices(cards), value=request.checkpoint or None),
         note(screen.about(card) if card else screen.NO_CHECKPOINT),
         gr.Radio(screen.part_choices(parts), value=request.part, visible=bool(parts)),
         gr.Radio(value=request.method, info=METHOD_WORDS[request.method]),

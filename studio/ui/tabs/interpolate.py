@@ -9,7 +9,15 @@ import gradio as gr
 from studio.errors import ConfigError, StudioError
 from studio.interpolation import LEAST_SIDE, MOST_FRAMES, MOST_MODELS, MOST_SIDE, Style
 from studio.ui import own
-from studio.ui.components import choices, note, photo_drop, scripted, sharp_uri, sources_fold
+from studio.ui.components import (
+    choices,
+    method_choices,
+    note,
+    photo_drop,
+    scripted,
+    sharp_uri,
+    sources_fold,
+)
 from studio.ui.context import Context
 from studio.ui.doors import Door
 from studio.ui.draft import Seat
@@ -223,11 +231,11 @@ def paint(context: Context, history: Walks) -> list[Any]:
         screen.example_row(context),
         screen.stage(context, walk),
         screen.rows(context, walk),
-        gr.Dropdown(screen.picker(cards), value=walk.checkpoint or None),
+        gr.Dropdown(method_choices(cards), value=walk.checkpoint or None),
         note(screen.about(card) if card else screen.NO_CHECKPOINT),
         walk.mode,
         gr.Dropdown(
-            [one for one in screen.picker(rivals) if one[1] != walk.checkpoint],
+            [one for one in method_choices(rivals) if one[1] != walk.checkpoint],
             value=others,
             multiselect=True,
             visible=strip and len(rivals) > 1,

@@ -14,7 +14,7 @@ from studio.images import Picture
 from studio.interpolation import CROSS_FADE, Place
 from studio.ui import bench as photos
 from studio.ui import screen as photo_screen
-from studio.ui.components import data_uri, sharp_uri
+from studio.ui.components import data_uri, method_label, sharp_uri, trained_on
 from studio.ui.context import Context
 from studio.ui.walk import bench, samples
 from studio.ui.walk.draft import CORNERS, Walk
@@ -75,21 +75,10 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def label(card: Card) -> str:
-    """Name a checkpoint by its method and its tag."""
-    return f"{card.entry.title} · {card.name.partition('.')[2]}"
-
-
-def picker(cards: Sequence[Card]) -> list[tuple[str, str]]:
-    """Return labels and names for a dropdown of checkpoints."""
-    return [(label(card), card.name) for card in cards]
-
-
 def about(card: Card) -> str:
     """Say in one line what a checkpoint does."""
-    trained = f" Trained on {card.data_set}." if card.data_set else ""
     size = card.spec.size
-    return f"{card.entry.summary} Draws {size} × {size} pixels.{trained}"  # noqa: RUF001
+    return f"{card.entry.summary} Draws {size} × {size} pixels.{trained_on(card)}"  # noqa: RUF001
 
 
 def drop(context: Context, walk: Walk, corner: str) -> dict[str, Any]:
@@ -147,7 +136,7 @@ def stage(context: Context, walk: Walk) -> dict[str, Any]:
         "mode": walk.mode,
         "place": list(walk.place),
         "size": card.spec.size,
-        "label": label(card),
+        "label": method_label(card),
         "fade": FADE_LABEL,
         "corners": [
             {"src": sharp_uri(one.crop), "label": corner.upper()}
@@ -233,7 +222,7 @@ def _row(
 ) -> dict[str, Any]:
     fade = name == CROSS_FADE
     return {
-        "label": FADE_LABEL if fade else label(context.store.card(name)),
+        "label": FADE_LABEL if fade else method_label(context.store.card(name)),
         "fade": fade,
         "stage": name == walk.checkpoint,
         "frames": _frames(bench.strip(context, walk, name)) if walk.mode == "strip" else [],
