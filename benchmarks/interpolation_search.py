@@ -26,7 +26,7 @@ from studio.methods import METHODS
 from studio.render import sets
 from studio.reproduce import ReproduceOptions, curves
 from studio.reproduce.contest import CONTESTANTS, Contest, Contestant, open_contest
-from studio.training.run import pick_device
+from studio.training.request import pick_device
 
 SHARED: dict[str, tuple[Any, ...]] = {
     "lr": (3e-4, 5e-4, 1e-3, 2e-3, 4e-3),

@@ -100,7 +100,8 @@ def studio_loop(options: argparse.Namespace) -> Callable[[], None]:
     """Return the studio's step, as ``training.run`` sets it up."""
     from studio import methods
     from studio.data.batch import Batch, DataSpec
-    from studio.training.run import keep_memory, pick_precision
+    from studio.training.request import pick_precision
+    from studio.training.run import keep_memory
     from studio.training.trainer import Trainer
 
     keep_memory()

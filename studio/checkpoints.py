@@ -7,6 +7,7 @@ import threading
 import uuid
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -122,7 +123,12 @@ class CheckpointStore:
 
     def __init__(self, *roots: Path) -> None:
         """Look in the given folders, by default the person's own and then the shipped ones."""
-        self.roots = roots or (paths.user_checkpoints(), paths.SHIPPED_CHECKPOINTS)
+        self._roots = roots
+
+    @property
+    def roots(self) -> tuple[Path, ...]:
+        """The folders; whose own they are depends on who asks."""
+        return self._roots or (paths.user_checkpoints(), paths.SHIPPED_CHECKPOINTS)
 
     def names(self, operation: Operation | None = None) -> list[str]:
         """List the checkpoints, of one operation if asked; damaged ones are left out."""
@@ -364,7 +370,11 @@ class Loaded:
 
 
 class ModelCache:
-    """Models on one device under a memory limit, least recently used out first."""
+    """Models on one device under a memory limit, least recently used out first.
+
+    A model is known by its checkpoint's folder and the date of its card: two users may have
+    checkpoints of one name, and a checkpoint may be deleted and made again.
+    """
 
     def __init__(
         self, store: CheckpointStore, device: torch.device | str = "cpu", limit: int = 512 * 2**20
@@ -378,22 +388,60 @@ class ModelCache:
         """
         self.store = store
         self.device = torch.device(device)
-        self.limit = limit
-        self._loaded: OrderedDict[str, Loaded] = OrderedDict()
+        self._limit = limit
+        self._loaded: OrderedDict[tuple[Path, int], Loaded] = OrderedDict()
         self._lock = threading.RLock()
+
+    @property
+    def limit(self) -> int:
+        """Bytes that stay loaded at most, but for the newest model."""
+        return self._limit
+
+    @limit.setter
+    def limit(self, limit: int) -> None:
+        with self._lock:
+            self._limit = limit
+            self._evict()
 
     def get(self, name: str) -> Loaded:
         """Return a loaded model, loading it if it is not warm.
 
         Raises:
-            CheckpointError: It cannot be loaded.
+            CheckpointError: It cannot be loaded; those that are warm stay so.
         """
         with self._lock:
-            if name not in self._loaded:
-                self._loaded[name] = self._load(name)
-            self._loaded.move_to_end(name)
+            key = self._key(name)
+            if key not in self._loaded:
+                self._forget(key[0])
+                self._loaded[key] = self._make_room_for(name)
+            self._loaded.move_to_end(key)
             self._evict()
-            return self._loaded[name]
+            return self._loaded[key]
+
+    def _key(self, name: str) -> tuple[Path, int]:
+        folder = self.store.folder(name)
+        return folder, (folder / CARD).stat().st_mtime_ns
+
+    def _forget(self, folder: Path) -> None:
+        for key in [key for key in self._loaded if key[0] == folder]:
+            del self._loaded[key]
+
+    def _make_room_for(self, name: str) -> Loaded:
+        """Load a model; where memory is short, those go that were not used for longest."""
+        while True:
+            try:
+                return self._load(name)
+            except (MemoryError, RuntimeError) as error:
+                if not is_memory_short(error):
+                    raise
+                # The last one is what somebody is working with.
+                if len(self._loaded) < 2:
+                    raise CheckpointError(
+                        f"There is no memory left for {name} on the {self.device.type}; what was "
+                        "loaded stays. Close other programs, or take a smaller checkpoint."
+                    ) from error
+                self._loaded.popitem(last=False)
+                self._give_back()
 
     # Weights that are read in inference mode could never be part of a derivative.
     @torch.inference_mode(mode=False)
@@ -406,24 +454,46 @@ class ModelCache:
         return Loaded(model, card, size_in_bytes(model))
 
     def _evict(self) -> None:
+        before = len(self._loaded)
         while len(self._loaded) > 1 and self.used() > self.limit:
             self._loaded.popitem(last=False)
+        if len(self._loaded) < before:
+            self._give_back()
+
+    def _give_back(self) -> None:
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
 
     def unload(self, name: str) -> None:
         """Give a model's memory back; nothing happens if it is not loaded."""
-        with self._lock:
-            self._loaded.pop(name, None)
-        if self.device.type == "cuda":
-            torch.cuda.empty_cache()
+        with self._lock, suppress(CheckpointError):
+            self._forget(self.store.folder(name))
+        self._give_back()
 
     def used(self) -> int:
         """Return the bytes of all loaded models."""
         return sum(loaded.bytes for loaded in self._loaded.values())
 
     def warm(self) -> dict[str, int]:
-        """Return the loaded models' names and bytes, least recently used first."""
+        """Return the loaded models' names and bytes, least recently used first.
+
+        Other users' models are left out, and checkpoints that are there no more.
+        """
         with self._lock:
-            return {name: loaded.bytes for name, loaded in self._loaded.items()}
+            return {
+                folder.name: loaded.bytes
+                for (folder, _), loaded in self._loaded.items()
+                if folder.parent in self.store.roots and folder.is_dir()
+            }
+
+
+def is_memory_short(error: BaseException) -> bool:
+    """Say whether an error means that there was no memory left, on the CPU or elsewhere."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    # What the allocator of the CPU and that of Apple's devices say has no class of its own.
+    words = ("can't allocate memory", "not enough memory", "out of memory")
+    return isinstance(error, RuntimeError) and any(word in str(error).lower() for word in words)
 
 
 def size_in_bytes(module: nn.Module) -> int:

@@ -6,6 +6,7 @@ the processes hold a lock of the system, and wait in the order of the folders' n
 """
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -20,12 +21,28 @@ from studio import paths
 from studio.checkpoints import CheckpointStore
 from studio.errors import ConfigError, TrainingError
 from studio.training import status
-from studio.training.run import PROGRESS, REQUEST, STOP, TrainRequest, write_json
-from studio.training.status import LIVE, QUEUED, read_status
+from studio.training.request import TrainRequest
+from studio.training.run import STATE_CARD
+from studio.training.status import (
+    FINISH,
+    LIVE,
+    NOTES,
+    PROGRESS,
+    QUEUED,
+    REQUEST,
+    SAMPLE,
+    SAVE,
+    SHEETS,
+    STOP,
+    read_lines,
+    read_status,
+    write_json,
+)
 
 LOG = "log.txt"
-SAMPLES = "samples"
 _TAIL = 40
+# More points than a curve on a screen can show say nothing.
+_MOST_POINTS = 2000
 # Processes that this one started; those that ended are asked for, or the system keeps their names.
 _started: list["subprocess.Popen[bytes]"] = []
 
@@ -44,6 +61,7 @@ class Job:
         terms: The latest losses and other numbers, by name.
         error: Why it failed.
         checkpoint: Where the finished checkpoint is.
+        notes: Sentences on what happened to it, the oldest first.
     """
 
     name: str
@@ -54,6 +72,7 @@ class Job:
     terms: Mapping[str, float] | None = None
     error: str = ""
     checkpoint: str = ""
+    notes: tuple[str, ...] = ()
 
     @property
     def is_live(self) -> bool:
@@ -115,6 +134,8 @@ def _start(folder: Path) -> None:
         process = subprocess.Popen(
             command,
             cwd=paths.REPOSITORY,
+            # The variable of whoever asks, and no context, reaches another process.
+            env={**os.environ, paths.USER: paths.user()},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -167,6 +188,7 @@ def _read(folder: Path) -> Job:
         {name: value for name, value in last.items() if isinstance(value, int | float)},
         problem or str(told.get("error", "")),
         str(told.get("checkpoint", "")),
+        tuple(f"Step {line['step']}: {line['text']}" for line in read_lines(folder / NOTES)),
     )
 
 
@@ -187,6 +209,83 @@ def _last_line(folder: Path) -> dict[str, Any]:
     return {}
 
 
+def history(name: str, most: int = _MOST_POINTS) -> list[dict[str, Any]]:
+    """Read a job's losses over its steps.
+
+    Args:
+        name: Of the job.
+        most: Lines that are returned at most; those that hold a measurement on held-out pictures
+            are always among them.
+
+    Returns:
+        What the run wrote: ``step``, ``seconds``, terms by name, ``held_out`` at saves where it
+        was measured, and ``stage`` where there are several.
+
+    Raises:
+        TrainingError: There is no such job.
+    """
+    lines = read_lines(_folder(name) / PROGRESS)
+    every = max(1, -(-len(lines) // most))
+    return [
+        line
+        for place, line in enumerate(lines)
+        if place % every == 0 or place == len(lines) - 1 or "held_out" in line
+    ]
+
+
+def sheets(name: str) -> list[tuple[int, Path]]:
+    """List the sample sheets of a job by step, the oldest first.
+
+    Raises:
+        TrainingError: There is no such job.
+    """
+    found = (_folder(name) / SHEETS).glob("[0-9]*.png")
+    return sorted((int(path.stem), path) for path in found if path.stem.isdecimal())
+
+
+def save_now(name: str) -> None:
+    """Ask a running job for a save before its next step.
+
+    Raises:
+        TrainingError: There is no such job, or it is not live.
+    """
+    _ask(name, SAVE)
+
+
+def sample_now(name: str) -> None:
+    """Ask a running job for a sample sheet before its next step.
+
+    Raises:
+        TrainingError: There is no such job, or it is not live.
+    """
+    _ask(name, SAMPLE)
+
+
+def finish(name: str) -> None:
+    """Let a job end where it is and become a checkpoint.
+
+    Raises:
+        TrainingError: There is no such job, it is done, or it has no save to end with.
+    """
+    folder = _folder(name)
+    job = _read(folder)
+    if job.state == status.SUCCEEDED:
+        raise TrainingError(f"The job {name} is a checkpoint already: {job.checkpoint}.")
+    if not job.is_live and not (folder / STATE_CARD).is_file():
+        raise TrainingError(f"The job {name} has not saved anything yet; resume or delete it.")
+    (folder / FINISH).touch()
+    if not job.is_live:
+        resume(name)
+
+
+def _ask(name: str, wish: str) -> None:
+    folder = _folder(name)
+    job = _read(folder)
+    if not job.is_live:
+        raise TrainingError(f"The job {name} is {job.state}; only a live one can do that.")
+    (folder / wish).touch()
+
+
 def log_tail(name: str) -> str:
     """Return the last lines of what a job's process printed.
 
@@ -204,11 +303,7 @@ def stop(name: str) -> None:
     Raises:
         TrainingError: There is no such job, or it is not live.
     """
-    folder = _folder(name)
-    job = _read(folder)
-    if not job.is_live:
-        raise TrainingError(f"The job {name} is {job.state}; only a live one can be stopped.")
-    (folder / STOP).touch()
+    _ask(name, STOP)
 
 
 def resume(name: str) -> None:

@@ -1,6 +1,14 @@
-"""Where assets, checkpoints and a person's own things are; no other file knows."""
+"""Where assets, checkpoints and a person's own things are; no other file knows.
+
+On a page that asks for a password, every user has a home below the one of the machine, and nobody
+sees another's. Who asks is set around a call, not handed through it: whatever names one of the
+folders below means the folder of whoever asked.
+"""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -8,9 +16,38 @@ ASSETS = REPOSITORY / "assets"
 SHIPPED_CHECKPOINTS = REPOSITORY / "checkpoints"
 
 
-def home() -> Path:
-    """Return the folder of everything the person makes, ``$LATENT_STUDIO_HOME``."""
+# Tells a process that works for a user of the page whose it is.
+USER = "LATENT_STUDIO_USER"
+_user: ContextVar[str] = ContextVar("user", default="")
+
+
+def machine_home() -> Path:
+    """Return the folder of everything that is made on this machine, ``$LATENT_STUDIO_HOME``."""
     return Path(os.environ.get("LATENT_STUDIO_HOME") or Path.home() / ".latent-studio")
+
+
+def user() -> str:
+    """Return who asks; empty where the page knows no users."""
+    return _user.get() or os.environ.get(USER, "")
+
+
+@contextmanager
+def acting_for(name: str) -> Iterator[None]:
+    """Let everything inside belong to a user.
+
+    Args:
+        name: Of the user, usable as the name of a folder; empty changes nothing.
+    """
+    token = _user.set(name or _user.get())
+    try:
+        yield
+    finally:
+        _user.reset(token)
+
+
+def home() -> Path:
+    """Return the folder of everything that the person who asks makes."""
+    return machine_home() / "users" / user() if user() else machine_home()
 
 
 def user_checkpoints() -> Path:
@@ -21,6 +58,18 @@ def user_checkpoints() -> Path:
 def runs() -> Path:
     """Return the folder that holds one folder per training run."""
     return home() / "runs"
+
+
+def all_runs() -> list[Path]:
+    """Return the folders of runs of everyone on this machine, who share its devices."""
+    users = machine_home() / "users"
+    others = sorted(users.iterdir()) if users.is_dir() else []
+    return [machine_home() / "runs", *(one / "runs" for one in others)]
+
+
+def device_lock(device: str) -> Path:
+    """Return the file that the one process which trains on a device holds a lock of."""
+    return machine_home() / f"{device}.lock"
 
 
 def data() -> Path:

@@ -431,7 +431,7 @@ def test_serve_passes_its_options_on(run, monkeypatch):
     monkeypatch.setattr("studio.ui.page", fake, raising=False)
     arguments = ["--port", "8000", "--auth", "me:a:b", "--device", "cpu"]
     assert run("serve", *arguments)[0] == 0
-    assert asked["auth"] == ("me", "a:b")
+    assert asked["auth"] == [("me", "a:b")]
     assert (asked["host"], asked["port"], asked["share"]) == ("127.0.0.1", 8000, False)
     assert str(asked["device"]) == "cpu"
 

@@ -10,8 +10,9 @@ from studio import jobs, paths
 from studio.checkpoints import CheckpointStore
 from studio.cli import main
 from studio.errors import ConfigError, TrainingError
-from studio.training.run import PROGRESS, REQUEST, STATE_CARD, STOP, TrainRequest, write_json
-from studio.training.status import STATUS
+from studio.training.request import TrainRequest
+from studio.training.run import STATE_CARD
+from studio.training.status import PROGRESS, REQUEST, STATUS, STOP, write_json
 
 
 @pytest.fixture
@@ -101,7 +102,7 @@ def test_only_a_live_job_is_stopped_and_only_another_resumed(started, request_):
     jobs.stop(name)
     assert (place(name) / STOP).exists()
     put(place(name), "paused")
-    with pytest.raises(TrainingError, match="only a live one can be stopped"):
+    with pytest.raises(TrainingError, match="only a live one can do that"):
         jobs.stop(name)
     jobs.resume(name)
     assert not (place(name) / STOP).exists()

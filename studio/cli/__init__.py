@@ -97,7 +97,10 @@ def _add_serve(verbs: Verbs) -> None:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, help="by default the first free one from 7860")
     parser.add_argument("--share", action="store_true", help="make a public link")
-    parser.add_argument("--auth", metavar="USER:PASSWORD", help="ask visitors for a password")
+    parser.add_argument(
+        "--auth", metavar="USER:PASSWORD", action="append", default=[],
+        help="ask visitors for a password; repeat it for several users, who see only their own",
+    )  # fmt: skip
 
 
 def _add_models(verbs: Verbs) -> None:
@@ -115,14 +118,15 @@ def _add_models(verbs: Verbs) -> None:
 
 def serve(options: argparse.Namespace) -> Outcome:
     """Serve the page until it is stopped."""
-    auth = None
-    if options.auth:
-        user, _, password = options.auth.partition(":")
-        if not user or not password:
-            raise ConfigError("--auth needs USER:PASSWORD, both not empty.")
-        auth = (user, password)
-    from studio.training.run import pick_device
+    auth = [_user(text) for text in options.auth]
+    if len(dict(auth)) < len(auth):
+        raise ConfigError("--auth names a user twice; each has one password.")
+    from studio.training.request import pick_device
     from studio.ui import page
+    from studio.ui.guard import check_user
+
+    for user, _ in auth:
+        check_user(user)
 
     page.serve(
         host=options.host,
@@ -132,6 +136,13 @@ def serve(options: argparse.Namespace) -> Outcome:
         device=pick_device(options.device),
     )
     return Outcome({}, "")
+
+
+def _user(text: str) -> tuple[str, str]:
+    user, _, password = text.partition(":")
+    if not user or not password:
+        raise ConfigError("--auth needs USER:PASSWORD, both not empty.")
+    return user, password
 
 
 def list_models(options: argparse.Namespace) -> Outcome:

@@ -57,7 +57,7 @@ def add_verb(
 ) -> argparse.ArgumentParser:
     """Add a verb with the options that all have."""
     parser: argparse.ArgumentParser = verbs.add_parser(name, help=text, description=text)
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto")
     parser.add_argument("--json", action="store_true", help="print one JSON object, nothing else")
     parser.set_defaults(run=run)
     return parser
@@ -70,7 +70,7 @@ def open_models(device: str) -> "ModelCache":
         ConfigError: There is no such device.
     """
     from studio.checkpoints import CheckpointStore, ModelCache
-    from studio.training.run import pick_device
+    from studio.training.request import pick_device
 
     return ModelCache(CheckpointStore(), pick_device(device))
 

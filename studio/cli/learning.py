@@ -11,11 +11,11 @@ from studio.cli.base import DONE, SKIPPED, Outcome, Verbs, add_verb, open_models
 from studio.errors import ConfigError
 
 if TYPE_CHECKING:
-    from studio.training.run import TrainRequest
+    from studio.training.request import TrainRequest
 
 _REQUEST_OPTIONS = (
     *("method", "data", "tag", "parent", "steps", "batch_size", "size", "seed"),
-    *("save_every", "precision", "terms", "only", "also"),
+    *("save_every", "precision", "terms", "only", "also", "patience", "processes", "compile"),
 )
 
 
@@ -36,6 +36,13 @@ def add_request_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--parent", help="checkpoint to start from")
     for name in ("steps", "batch-size", "size", "seed", "save-every"):
         parser.add_argument(f"--{name}", type=int)
+    parser.add_argument(
+        "--patience", type=int, help="saves without a gain on held-out pictures before it ends"
+    )
+    parser.add_argument("--processes", type=int, help="that train together, one to a device")
+    parser.add_argument(
+        "--compile", action="store_const", const=True, help="let torch compile the networks"
+    )
     parser.add_argument("--precision", choices=("auto", "fp32", "bf16"))
     parser.add_argument("--terms", help="under which terms the data may be used")
     parser.add_argument("--only", metavar="CLASS=VALUE[,VALUE]", help="such as object=14")
@@ -127,7 +134,9 @@ def _factor_value(text: str) -> object:
 def train(options: argparse.Namespace) -> Outcome:
     """Train in the foreground; the run folder keeps what is needed to continue."""
     from studio import paths
-    from studio.training.run import REQUEST, TrainRequest, run
+    from studio.training.request import TrainRequest
+    from studio.training.run import run
+    from studio.training.status import REQUEST
 
     request = read_request(options)
     folder = options.folder or paths.runs() / request.name
@@ -158,7 +167,7 @@ def read_request(options: argparse.Namespace) -> "TrainRequest":
     Raises:
         ConfigError: It makes no sense.
     """
-    from studio.training.run import TrainRequest
+    from studio.training.request import TrainRequest
 
     return TrainRequest.from_dict(_request_values(options))
 
@@ -187,7 +196,7 @@ def evaluate(options: argparse.Namespace) -> Outcome:
     from studio import evaluation
     from studio.data.folder import open_set
     from studio.evaluation import sheets
-    from studio.training.run import read_only
+    from studio.training.request import read_only
 
     if options.write and options.part != "test":
         raise ConfigError("--write needs --part test: a card has the numbers of the test part.")

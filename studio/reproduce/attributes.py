@@ -25,7 +25,7 @@ from studio.methods.base import AttributeModel, Generator, Translator
 from studio.metrics.fidelity import frechet_distance
 from studio.render import heads
 from studio.reproduce.options import ReproduceOptions, train_once, trained, write_results
-from studio.training.run import TrainRequest
+from studio.training.request import TrainRequest
 
 STEPS = 4000
 BATCH_SIZE = 32

@@ -26,7 +26,7 @@ from studio.latents import Latents
 from studio.methods.base import LatentModel
 from studio.render import pole
 from studio.reproduce.options import ReproduceOptions, train_once, trained
-from studio.training.run import TrainRequest, read_only
+from studio.training.request import TrainRequest, read_only
 
 STEPS = 4000
 BATCH_SIZE = 32

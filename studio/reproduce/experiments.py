@@ -19,7 +19,7 @@ from studio.metrics import reconstruction
 from studio.reproduce import scenes
 from studio.reproduce.options import ReproduceOptions, train_once, trained, write_results
 from studio.reproduce.scenes import Scenes
-from studio.training.run import TrainRequest
+from studio.training.request import TrainRequest
 
 STEPS = 1500
 BATCH_SIZE = 32

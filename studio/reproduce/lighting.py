@@ -25,7 +25,7 @@ from studio.metrics import reconstruction
 from studio.reproduce import scenes
 from studio.reproduce.figures import encode_all
 from studio.reproduce.options import ReproduceOptions, train_once, trained, write_results
-from studio.training.run import TrainRequest
+from studio.training.request import TrainRequest
 
 ATTRIBUTE = "Side_Light"
 PAIRS = 6

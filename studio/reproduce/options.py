@@ -10,7 +10,8 @@ from studio.checkpoints import ModelCache
 from studio.errors import ConfigError, TrainingError
 from studio.images import Picture, save_png
 from studio.methods.base import Operation
-from studio.training.run import TrainRequest, run
+from studio.training.request import TrainRequest
+from studio.training.run import run
 from studio.training.trainer import Terms
 
 # Training steps from one progress message to the next.

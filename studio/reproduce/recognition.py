@@ -25,7 +25,7 @@ from studio.reproduce import attributes as generation
 from studio.reproduce.attributes import ABLATION, OURS, VARIANTS, Faces, Variant
 from studio.reproduce.charts import COLOURS, Chart, Line, draw
 from studio.reproduce.options import ReproduceOptions, train_once, trained, write_results
-from studio.training.run import TrainRequest
+from studio.training.request import TrainRequest
 
 STEPS = 800
 BATCH_SIZE = 64

@@ -16,23 +16,20 @@ from filelock import FileLock, Timeout
 
 from studio import paths
 from studio.errors import ConfigError, StudioError
-from studio.training.run import (
-    REQUEST,
-    STOP,
-    TrainRequest,
-    pick_device,
-    run,
-    write_json,
-)
+from studio.training.request import TrainRequest, pick_device
+from studio.training.run import run
 from studio.training.status import (
     CANCELLED,
     FAILED,
     PAUSED,
     QUEUED,
+    REQUEST,
     RUNNING,
     STATUS,
+    STOP,
     SUCCEEDED,
     is_first_in_line,
+    write_json,
 )
 
 # How often a waiting process looks whether it is to give up.
@@ -91,9 +88,10 @@ def _work(folder: Path, request: TrainRequest) -> None:
 
 def _take_device(folder: Path, device: str) -> FileLock | None:
     """Wait for the device's lock; None where a stop file came first."""
-    paths.runs().mkdir(parents=True, exist_ok=True)
+    place = paths.device_lock(device)
+    place.parent.mkdir(parents=True, exist_ok=True)
     # The system releases the lock of a process that is killed.
-    lock = FileLock(paths.runs() / f"{device}.lock")
+    lock = FileLock(place)
     while not (folder / STOP).exists():
         if not is_first_in_line(folder):
             time.sleep(PATIENCE)

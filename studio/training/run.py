@@ -6,7 +6,7 @@ import math
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict
 from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from studio import methods, paths
-from studio.checkpoints import Card, CheckpointStore, check_name, compact, load_strict
+from studio.checkpoints import Card, CheckpointStore, compact, load_strict
 from studio.data import loading
 from studio.data.batch import DataSpec
 from studio.data.folder import DataSet, Labelled, open_set
@@ -24,14 +24,13 @@ from studio.data.joined import JoinedSet
 from studio.errors import CheckpointError, ConfigError, TrainingError
 from studio.methods.base import FitStage, GradientStage, Method, Objective, Stage
 from studio.methods.evaluators import AttributeClassifier
+from studio.training.request import TrainRequest, pick_device, pick_precision, read_only
 from studio.training.samples import sample_sheet
+from studio.training.status import PROGRESS, REQUEST, STOP, write_json
 from studio.training.trainer import Terms, Trainer
 
 STATE = "state.safetensors"
 STATE_CARD = "state.json"
-PROGRESS = "progress.jsonl"
-REQUEST = "request.json"
-STOP = "stop"
 # Whoever looks at a run sees lines that are at most so many seconds old.
 _FLUSH_EVERY = 2.0
 SAMPLINGS: dict[str, loading.Sampling] = {
@@ -40,131 +39,6 @@ SAMPLINGS: dict[str, loading.Sampling] = {
 }
 # glibc's mallopt parameters (malloc.h).
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
-
-
-@dataclass(frozen=True)
-class TrainRequest:
-    """Everything that decides what a training run does.
-
-    Attributes:
-        method: Key in ``METHODS``.
-        tag: Second half of the checkpoint's name.
-        data: Folder or zip of the data set.
-        fields: Changed fields of the method's configuration.
-        steps: Training steps, of all stages together.
-        batch_size: Pictures per batch; a contrast batch has half of each kind.
-        size: Of the pictures, in pixels.
-        seed: Of weights, shuffling and noise.
-        device: ``auto``, ``cpu`` or ``cuda``.
-        precision: ``auto``, ``fp32`` or ``bf16``.
-        parent: Checkpoint whose averaged weights and critics training starts from, or empty.
-        save_every: Steps from save to save; at most these are lost when the process is killed.
-        terms: Under which terms the data may be used; the card repeats it.
-        only: Classes of the data set to learn from, such as ``object=14`` or ``object=14,25``;
-            everything where empty.
-        also: Folder or zip of another set whose training pictures are added, such as one that
-            ``augment`` made; nothing is held out of it.
-    """
-
-    method: str
-    tag: str
-    data: str
-    fields: dict[str, Any] = field(default_factory=dict)
-    steps: int = 5000
-    batch_size: int = 64
-    size: int = 64
-    seed: int = 0
-    device: str = "auto"
-    precision: str = "auto"
-    parent: str = ""
-    save_every: int = 250
-    terms: str = ""
-    only: str = ""
-    also: str = ""
-
-    @property
-    def name(self) -> str:
-        """Of the checkpoint that the run makes."""
-        return f"{self.method}.{self.tag}"
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> "TrainRequest":
-        """Build from JSON values and check them.
-
-        Raises:
-            ConfigError: A key is unknown or missing, or a value makes no sense.
-        """
-        known = {entry.name for entry in fields(cls)}
-        unknown = values.keys() - known
-        if unknown:
-            raise ConfigError(f"A request has no {sorted(unknown)[0]!r}; it has {sorted(known)}.")
-        missing = {"method", "tag", "data"} - values.keys()
-        if missing:
-            raise ConfigError(f"The request lacks {', '.join(sorted(missing))}.")
-        request = cls(**values)
-        request.check()
-        return request
-
-    def check(self) -> None:
-        """Check what can be checked without the data.
-
-        Raises:
-            ConfigError: A value makes no sense.
-            CheckpointError: The tag makes no checkpoint name.
-        """
-        method = methods.find(self.method)
-        method.config.from_dict(self.fields)
-        check_name(self.name)
-        for name in ("steps", "batch_size", "size", "save_every"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < 1:
-                raise ConfigError(f"{name} must be a whole number of at least 1, not {value!r}.")
-        if self.batch_size % 2:
-            raise ConfigError(f"batch_size must be even, not {self.batch_size}.")
-        if self.precision not in {"auto", "fp32", "bf16"}:
-            raise ConfigError(f"precision is auto, fp32 or bf16, not {self.precision!r}.")
-        if self.only:
-            read_only(self.only)
-
-
-def read_only(text: str) -> tuple[str, list[str]]:
-    """Read ``COLUMN=VALUE[,VALUE]``, as in :attr:`TrainRequest.only`.
-
-    Returns:
-        The column and its values, for :meth:`studio.data.folder.DataSet.where`.
-
-    Raises:
-        ConfigError: The text is not of this form.
-    """
-    column, _, listed = str(text).partition("=")
-    values = [value.strip() for value in listed.split(",")]
-    if not (column and all(values)):
-        raise ConfigError(f"only is COLUMN=VALUE[,VALUE], such as object=14,25, not {text!r}.")
-    return column, values
-
-
-def pick_device(name: str) -> torch.device:
-    """Turn ``auto``, ``cpu`` or ``cuda`` into a device.
-
-    Raises:
-        ConfigError: The name is none of these, or there is no such device here.
-    """
-    if name not in {"auto", "cpu", "cuda"}:
-        raise ConfigError(f"device is auto, cpu or cuda, not {name!r}.")
-    if name == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("This machine has no usable CUDA device; choose auto or cpu.")
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return torch.device(name)
-
-
-def pick_precision(name: str, device: torch.device) -> str:
-    """Choose bf16 where the device computes it faster than fp32."""
-    if name != "auto":
-        return name
-    if device.type == "cuda":
-        return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
-    return "bf16" if torch.cpu.get_capabilities().get("avx512_bf16", False) else "fp32"
 
 
 def run(
@@ -209,7 +83,7 @@ class _Session:
         # A parent may stand where the child will, as in the folder of an experiment.
         self.store = CheckpointStore(root, *CheckpointStore().roots)
         self.method: Method = methods.find(request.method)
-        self.config = self.method.config.from_dict(request.fields)
+        self.config = self.method.config.from_dict({**self._parents_config(), **request.fields})
         self.device = pick_device(request.device)
         self.data: DataSet = open_set(Path(request.data))
         if request.only:
@@ -265,11 +139,20 @@ class _Session:
             precision="bf16" if precision == "bf16" else "fp32",
         )
 
+    def _parents_config(self) -> dict[str, Any]:
+        """Return the configuration that the parent's weights fit; empty where there is none."""
+        if not self.request.parent:
+            return {}
+        card = self.store.card(self.request.parent)
+        if card.method != self.request.method:
+            raise ConfigError(
+                f"{card.name} is a {card.method} checkpoint, not {self.request.method}."
+            )
+        return card.config
+
     def _start_from_parent(self) -> None:
         store, parent = self.store, self.request.parent
         card = store.card(parent)
-        if card.method != self.request.method:
-            raise ConfigError(f"{parent} is a {card.method} checkpoint, not {self.request.method}.")
         try:
             load_strict(self.model, store.load(parent)[0].state_dict(), parent)
         except CheckpointError as error:
@@ -523,10 +406,3 @@ def keep_memory() -> None:
         if hasattr(libc, "mallopt"):
             libc.mallopt(M_MMAP_MAX, 0)
             libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
-
-
-def write_json(path: Path, values: Mapping[str, Any]) -> None:
-    """Write JSON beside and rename, so that no reader sees half a file."""
-    beside = path.with_name(path.name + ".part")
-    beside.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
-    beside.replace(path)

@@ -8,6 +8,7 @@ import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
+from contextvars import copy_context
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -471,7 +472,9 @@ def carry_out(context: Context, run: Run) -> Iterator[str]:
     """
     data = open_data(context, run.location)
     with ThreadPoolExecutor(1, "augment") as pool:
+        # The thread works for whoever asked.
         work = pool.submit(
+            copy_context().run,
             augment,
             context.models,
             run.request,

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import torch
 
-from studio import editing
+from studio import editing, paths
 from studio.checkpoints import CheckpointStore, ModelCache
 from studio.faces.detect import EyeRefiner
 from studio.methods.base import Operation
@@ -45,6 +45,8 @@ class Memory:
             make: Makes it; two visitors who ask at once may both do so.
             cost: Bytes of what was made.
         """
+        # What is found under a name is found in somebody's home.
+        key = paths.user(), key
         with self._lock:
             if key in self._kept:
                 self._kept.move_to_end(key)
@@ -58,6 +60,12 @@ class Memory:
                 _, (_, freed) = self._kept.popitem(last=False)
                 self._bytes -= freed
         return made
+
+    def clear(self) -> None:
+        """Forget everything: a name means something else from now on."""
+        with self._lock:
+            self._kept.clear()
+            self._bytes = 0
 
     @property
     def used(self) -> int:

@@ -1,17 +1,49 @@
-"""Between the page and the services: a person's mistake becomes one sentence on the screen."""
+"""Between the page and the services: who asks, and a mistake that becomes one sentence."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.context import LocalContext
 from gradio.utils import get_upload_folder
 
-from studio.errors import ImageError, StudioError
+from studio import paths
+from studio.errors import ConfigError, ImageError, StudioError
 from studio.images import EXPECTED
 from studio.ui.context import Context
 
 Handler = Callable[..., Any]
+# A user's name is the name of a folder, too.
+_USER_NAME = re.compile(r"[A-Za-z0-9_@-][A-Za-z0-9_.@-]{0,63}")
+
+
+def check_user(name: str) -> str:
+    """Return a user's name.
+
+    Raises:
+        ConfigError: It is none that a folder can have.
+    """
+    if not _USER_NAME.fullmatch(name):
+        raise ConfigError(
+            f"{name!r} is no user name; it has letters, digits, -, _, @ and dots, 64 at most."
+        )
+    return name
+
+
+def who() -> str:
+    """Return the name of the user whose event is answered; empty where nobody logs in."""
+    request: Any = LocalContext.request.get(None)
+    if request is None:
+        return ""
+    if isinstance(request, gr.Request):
+        return str(request.username or "")
+    # What a script asks beside the queue comes as the bare request.
+    app, found = request.app, request.cookies
+    names = (f"access-token-{app.cookie_id}", f"access-token-unsecure-{app.cookie_id}")
+    token = next((found[name] for name in names if found.get(name)), None)
+    return str(app.tokens.get(token) or "")
 
 
 def guarded(context: Context, handler: Handler, *fixed: Any) -> Handler:
@@ -25,7 +57,8 @@ def guarded(context: Context, handler: Handler, *fixed: Any) -> Handler:
 
     def answer(*values: Any) -> Any:
         try:
-            return handler(context, *fixed, *values)
+            with paths.acting_for(who()):
+                return handler(context, *fixed, *values)
         except StudioError as error:
             raise gr.Error(
                 str(error), title="That did not work", duration=12, print_exception=False

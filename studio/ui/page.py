@@ -1,5 +1,7 @@
 """The page: a table of contents, and how it is served."""
 
+from collections.abc import Sequence
+
 import gradio as gr
 import torch
 
@@ -44,7 +46,7 @@ def serve(
     port: int | None = None,
     *,
     share: bool = False,
-    auth: tuple[str, str] | None = None,
+    auth: Sequence[tuple[str, str]] = (),
     device: torch.device | str = "cpu",
     block: bool = True,
 ) -> gr.Blocks:
@@ -54,7 +56,8 @@ def serve(
         host: Address to listen on; the default is reachable from this machine only.
         port: Number, or None for the first free one from 7860.
         share: Whether to open a public link.
-        auth: User and password, asked for by the page and by the HTTP API.
+        auth: Users with passwords, asked for by the page and by the HTTP API; what each of them
+            makes is theirs alone. Without any, all visitors share one home.
         device: Where models run.
         block: Whether to stay until interrupted.
 
@@ -66,7 +69,7 @@ def serve(
         server_name=host,
         server_port=port,
         share=share,
-        auth=auth,
+        auth=list(auth) or None,
         prevent_thread_lock=not block,
         theme=theme(),
         css_paths=paths.ASSETS / "style.css",

@@ -1,12 +1,15 @@
 """A tab's timeline on the page: every event turns it into the next one, and all is painted anew."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing
 from typing import Any, TypeVar
 
 import gradio as gr
 
+from studio import paths
 from studio.ui.context import Context
 from studio.ui.draft import Timeline
+from studio.ui.guard import who
 
 T = TypeVar("T", bound=Timeline[Any])
 
@@ -60,11 +63,20 @@ def followed(sliders: Any, history: gr.State, stage: Any, handler: Callable[...,
     sliders.slide(handler, history, [history, stage], trigger_mode="always_last", **QUICK)
 
 
-def following(context: Context, handler: Callable[..., Iterator[Any]]) -> Callable[..., Any]:
+def following(context: Context, handler: Callable[..., Generator[Any]]) -> Callable[..., Any]:
     """Return a handler for the page that shows one thing after another."""
 
     def answer(*values: Any) -> Iterator[Any]:
-        yield from handler(context, *values)
+        name = who()
+        with closing(handler(context, *values)) as shown:
+            while True:
+                # Gradio may ask for each thing on another thread.
+                with paths.acting_for(name):
+                    try:
+                        value = next(shown)
+                    except StopIteration:
+                        return
+                yield value
 
     answer.__name__ = handler.__name__
     return answer

@@ -23,7 +23,9 @@ from studio.methods.base import (
     Operation,
     Translator,
 )
-from studio.training.run import SAMPLINGS, STOP, TrainRequest, run
+from studio.training.request import TrainRequest
+from studio.training.run import SAMPLINGS, run
+from studio.training.status import STOP
 from studio.training.trainer import Trainer
 
 

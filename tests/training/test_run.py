@@ -17,15 +17,9 @@ from studio.checkpoints import CARD, CRITICS, MODEL, CheckpointStore
 from studio.errors import CheckpointError, ConfigError, DataError, TrainingError
 from studio.training import __main__ as process
 from studio.training import run as run_module
-from studio.training.run import (
-    PROGRESS,
-    REQUEST,
-    STOP,
-    TrainRequest,
-    run,
-    write_json,
-)
-from studio.training.status import STATUS
+from studio.training.request import TrainRequest
+from studio.training.run import run
+from studio.training.status import PROGRESS, REQUEST, STATUS, STOP, write_json
 
 FIELDS = {"recipe": "hinge", "width": 4}
 
@@ -181,7 +175,7 @@ def test_what_cannot_be_trained_is_said(
         ({"batch_size": 7}, "batch_size must be even"),
         ({"save_every": 2.5}, "save_every"),
         ({"precision": "fp16"}, "precision is auto"),
-        ({"device": "tpu"}, "device is auto, cpu or cuda"),
+        ({"device": "tpu"}, "device is auto, cpu, cuda or mps"),
         ({"method": "vae"}, "no method 'vae'"),
         ({"tag": "../../x"}, "no checkpoint name"),
         ({"fields": {"lamda": 1}}, "no setting 'lamda'"),
@@ -276,7 +270,7 @@ def test_a_stopped_process_says_paused(job, monkeypatch):
 
 def test_a_process_waits_for_its_device_and_can_be_cancelled_there(job, monkeypatch):
     monkeypatch.setattr(process, "PATIENCE", 0.01)
-    paths.runs().mkdir(parents=True)
+    paths.home().mkdir()
     waits = []
     original = FileLock.acquire
 
@@ -286,7 +280,7 @@ def test_a_process_waits_for_its_device_and_can_be_cancelled_there(job, monkeypa
             (job / STOP).touch()
         return original(self, *arguments, **options)
 
-    with FileLock(paths.runs() / "cpu.lock"):
+    with FileLock(paths.device_lock("cpu")):
         monkeypatch.setattr(FileLock, "acquire", acquire)
         assert process.main([str(job)]) == 0
     assert waits == ["queued"] * 3

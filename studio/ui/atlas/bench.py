@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
+from contextvars import copy_context
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -142,8 +143,9 @@ def carry_out(context: Context, drawing: Drawing) -> Iterator[str]:
         StudioError: The map cannot be drawn, or was stopped.
     """
     with ThreadPoolExecutor(1, "explore") as pool:
+        # The thread works for whoever asked.
         work: Future[Map] = pool.submit(
-            found, context, drawing.view, drawing.progress, drawing.stop.is_set
+            copy_context().run, found, context, drawing.view, drawing.progress, drawing.stop.is_set
         )
         try:
             pause = _AT_ONCE

@@ -1,7 +1,7 @@
 """The augment tab: a larger, better balanced data set out of one that is there."""
 
 import html
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -470,7 +470,7 @@ def on_begin(context: Context, location: str, *values: Any) -> list[Any]:
     return [run, words, *buttons, *_no_result()]
 
 
-def on_run(context: Context, run: Run) -> Iterator[list[Any]]:
+def on_run(context: Context, run: Run) -> Generator[list[Any]]:
     """Make the new set; show how far it is, then what came of it."""
     try:
         for words in augmenting.carry_out(context, run):

@@ -1,14 +1,14 @@
 """The explorer: a data set as a map of its latents, to look around in and to edit from."""
 
 import html
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from studio import images
+from studio import images, paths
 from studio.errors import ConfigError, StudioError
 from studio.explore import labels, maps, writing
 from studio.explore.charting import MOST, MapRequest
@@ -31,7 +31,7 @@ from studio.ui.components import (
 from studio.ui.context import Context
 from studio.ui.doors import Door
 from studio.ui.draft import Seat
-from studio.ui.guard import guarded, heard
+from studio.ui.guard import guarded, heard, who
 from studio.ui.repaint import QUICK, SLOW, binder, download, following, repainting
 from studio.ui.seats import Event, bind, new_file, received, whole_seat
 from studio.ui.sets import EXAMPLE_NAME, find_set, own_name, received_set, sets
@@ -405,7 +405,7 @@ def on_begin(context: Context, history: Views, drawing: Drawing | None) -> Drawi
     return Drawing(history.present)
 
 
-def on_draw(context: Context, drawing: Drawing) -> Iterator[list[Any]]:
+def on_draw(context: Context, drawing: Drawing) -> Generator[list[Any]]:
     """Draw a map and show how far it is; what goes wrong leaves the map that is there."""
     try:
         for words in bench.carry_out(context, drawing):
@@ -464,7 +464,8 @@ def answer(
 ) -> dict[str, Any]:
     """Answer the map; what went wrong is in the answer."""
     try:
-        return handler(context, bench.recall(context, str(data.get("token"))), data)
+        with paths.acting_for(who()):
+            return handler(context, bench.recall(context, str(data.get("token"))), data)
     except StudioError as error:
         return {"error": str(error)}
     except (KeyError, TypeError, ValueError) as error:

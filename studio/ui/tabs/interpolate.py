@@ -6,6 +6,7 @@ from typing import Any
 
 import gradio as gr
 
+from studio import paths
 from studio.errors import ConfigError, StudioError
 from studio.interpolation import LEAST_SIDE, MOST_FRAMES, MOST_MODELS, MOST_SIDE, Style
 from studio.ui import own
@@ -21,7 +22,7 @@ from studio.ui.components import (
 from studio.ui.context import Context
 from studio.ui.doors import Door
 from studio.ui.draft import Seat
-from studio.ui.guard import guarded, heard
+from studio.ui.guard import guarded, heard, who
 from studio.ui.repaint import (
     QUICK,
     SLOW,
@@ -125,7 +126,8 @@ def morph(context: Context) -> gr.HTML:
     """
 
     def move(data: dict[str, Any]) -> dict[str, Any]:
-        return on_move(context, data)
+        with paths.acting_for(who()):
+            return on_move(context, data)
 
     return scripted("ls-morph", "morph.js", elem_id="morph", server_functions=[move])
 
