@@ -1,14 +1,14 @@
 """Checkpoints: the card, the store on disk and the cache of loaded models."""
 
+import ctypes
 import hashlib
 import json
-import shutil
 import threading
 import uuid
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -110,11 +110,15 @@ class Card:
         except (json.JSONDecodeError, TypeError, AttributeError, UnicodeDecodeError) as error:
             raise CheckpointError(f"The card of {folder.name} is damaged: {error}.") from error
 
+    @property
+    def text(self) -> str:
+        """The card as it is written."""
+        return json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n"
+
     def write(self, folder: Path) -> None:
         """Write the card into a checkpoint's folder."""
-        text = json.dumps(asdict(self), indent=2, ensure_ascii=False)
         beside = folder / f"{CARD}.part"
-        beside.write_text(text + "\n", encoding="utf-8")
+        beside.write_text(self.text, encoding="utf-8")
         beside.replace(folder / CARD)
 
 
@@ -157,7 +161,7 @@ class CheckpointStore:
     @staticmethod
     def _read(folder: Path) -> Card | CheckpointError:
         try:
-            card = Card.read(folder)
+            card = _card_of(folder)
             methods.find(card.method)
         except CheckpointError as error:
             return error
@@ -184,7 +188,26 @@ class CheckpointStore:
         Raises:
             CheckpointError: There is no such checkpoint, or its card is damaged.
         """
-        return Card.read(self.folder(name))
+        return _card_of(self.folder(name))
+
+    def is_own(self, name: str) -> bool:
+        """Say whether a checkpoint is the person's own; the others ship with the program.
+
+        Raises:
+            CheckpointError: There is no such checkpoint.
+        """
+        return not self.folder(name).is_relative_to(paths.SHIPPED_CHECKPOINTS)
+
+    def stamps(self) -> dict[str, int]:
+        """Return when each checkpoint's card was written, by name; quick, for asking often."""
+        found = {}
+        # The person's own come first and count.
+        for root in reversed(self.roots):
+            for file in root.glob(f"[!.]*.*/{CARD}"):
+                # It may be deleted at this moment.
+                with suppress(FileNotFoundError):
+                    found[file.parent.name] = file.stat().st_mtime_ns
+        return found
 
     def load(self, name: str) -> tuple[nn.Module, Card]:
         """Build a checkpoint's model and load its weights, strictly.
@@ -193,7 +216,7 @@ class CheckpointStore:
             CheckpointError: A file is missing, changed, truncated or does not fit.
         """
         folder = self.folder(name)
-        card = Card.read(folder)
+        card = _card_of(folder)
         try:
             model = card.entry.model(card.typed_config, card.spec)
         except ConfigError as error:
@@ -208,7 +231,7 @@ class CheckpointStore:
             CheckpointError: The file is damaged.
         """
         folder = self.folder(name)
-        card = Card.read(folder)
+        card = _card_of(folder)
         return read_tensors(folder, CRITICS, card) if CRITICS in card.hashes else {}
 
     def codes(self, name: str) -> Latents | None:
@@ -218,13 +241,13 @@ class CheckpointStore:
             CheckpointError: The file is damaged.
         """
         folder = self.folder(name)
-        card = Card.read(folder)
+        card = _card_of(folder)
         return Latents(read_tensors(folder, CODES, card)) if CODES in card.hashes else None
 
     def write_codes(self, name: str, codes: Latents) -> None:
         """Put latents of sample pictures into a checkpoint's folder, in half precision."""
         folder = self.folder(name)
-        card = Card.read(folder)
+        card = _card_of(folder)
         halved = codes.map(Tensor.half)
         save_file(compact(halved.parts), folder / CODES)
         hashes = {**card.hashes, CODES: sha256(folder / CODES)}
@@ -272,16 +295,13 @@ class CheckpointStore:
         partial.rename(folder)
         return folder
 
-    def delete(self, name: str) -> None:
-        """Delete one of the person's own checkpoints.
 
-        Raises:
-            CheckpointError: There is no such checkpoint, or it ships with the program.
-        """
-        folder = self.folder(name)
-        if folder.is_relative_to(paths.SHIPPED_CHECKPOINTS):
-            raise CheckpointError(f"{name} ships with the program and stays.")
-        shutil.rmtree(folder)
+def _card_of(folder: Path) -> Card:
+    """Read a checkpoint's card; where the two differ, the folder's name is the checkpoint's.
+
+    So a folder that was copied is a checkpoint of its own, and renaming one is a single step.
+    """
+    return replace(Card.read(folder), name=folder.name)
 
 
 def check_name(name: str) -> None:
@@ -420,7 +440,7 @@ class ModelCache:
 
     def _key(self, name: str) -> tuple[Path, int]:
         folder = self.store.folder(name)
-        return folder, (folder / CARD).stat().st_mtime_ns
+        return folder, _stamp(folder)
 
     def _forget(self, folder: Path) -> None:
         for key in [key for key in self._loaded if key[0] == folder]:
@@ -463,11 +483,21 @@ class ModelCache:
     def _give_back(self) -> None:
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
+        # glibc keeps for itself what many small tensors leave behind.
+        with suppress(AttributeError, OSError):
+            ctypes.CDLL(None).malloc_trim(0)
 
     def unload(self, name: str) -> None:
         """Give a model's memory back; nothing happens if it is not loaded."""
         with self._lock, suppress(CheckpointError):
             self._forget(self.store.folder(name))
+        self._give_back()
+
+    def sweep(self) -> None:
+        """Give the memory of models back whose checkpoint is gone, or is another one by now."""
+        with self._lock:
+            for key in [key for key in self._loaded if key[1] != _stamp(key[0])]:
+                del self._loaded[key]
         self._give_back()
 
     def used(self) -> int:
@@ -485,6 +515,14 @@ class ModelCache:
                 for (folder, _), loaded in self._loaded.items()
                 if folder.parent in self.store.roots and folder.is_dir()
             }
+
+
+def _stamp(folder: Path) -> int:
+    """Return when a checkpoint's card was written; 0 where it is gone."""
+    try:
+        return (folder / CARD).stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
 
 
 def is_memory_short(error: BaseException) -> bool:

@@ -6,7 +6,7 @@ unit is the data's own spread along it, so that one step means as much on every 
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -249,6 +249,11 @@ def save(direction: Direction) -> Path:
             f"There is a slider {direction.name!r} already; choose another name or delete it."
         )
     path.parent.mkdir(parents=True, exist_ok=True)
+    _write(direction, path)
+    return path
+
+
+def _write(direction: Direction, path: Path) -> None:
     facts = {**direction.facts(), "parts": list(direction.unit)}
     parts: Mapping[str, Tensor] = direction.unit.parts
     beside = path.with_suffix(".part")
@@ -258,7 +263,12 @@ def save(direction: Direction) -> Path:
         metadata={_FACTS: json.dumps(facts)},
     )
     beside.replace(path)
-    return path
+
+
+def follow(checkpoint: str, renamed: str) -> None:
+    """Let the directions of a checkpoint belong to its new name."""
+    for name in names(checkpoint):
+        _write(replace(load(name), checkpoint=renamed), _path(name))
 
 
 def delete(name: str) -> None:

@@ -37,9 +37,10 @@ def pack(store: CheckpointStore, name: str, target: Path) -> Path:
         The file.
 
     Raises:
-        CheckpointError: There is no such checkpoint, or the file cannot be written.
+        CheckpointError: There is no such checkpoint, its card is damaged, or the file cannot be
+            written.
     """
-    folder = store.folder(name)
+    folder, card = store.folder(name), store.card(name)
     file = target / f"{name}.zip" if target.is_dir() else target
     if file.suffix.lower() != ".zip":
         raise CheckpointError(f"A checkpoint is packed as a .zip, not as {file.name!r}.")
@@ -48,7 +49,8 @@ def pack(store: CheckpointStore, name: str, target: Path) -> Path:
         file.parent.mkdir(parents=True, exist_ok=True)
         # Weights do not shrink.
         with zipfile.ZipFile(beside, "w", zipfile.ZIP_STORED) as archive:
-            for part in FILES:
+            archive.writestr(f"{name}/{CARD}", card.text)
+            for part in FILES[1:]:
                 if (folder / part).is_file():
                     archive.write(folder / part, f"{name}/{part}")
         beside.replace(file)
@@ -88,8 +90,14 @@ def unpack(source: Path, root: Path | None = None) -> str:
                 f"There is a checkpoint {card.name} already; delete it first, or keep it."
             )
         return _settle(beside, own, card)
-    except (OSError, zipfile.BadZipFile) as error:
-        raise CheckpointError(f"{source.name} cannot be taken in: {error}.") from error
+    except zipfile.BadZipFile as error:
+        raise CheckpointError(
+            f"{source.name} cannot be taken in: it is no zip, or a damaged one ({error})."
+        ) from error
+    except OSError as error:
+        raise CheckpointError(
+            f"{source.name} cannot be taken in: {error.strerror or error}."
+        ) from error
     finally:
         shutil.rmtree(beside, ignore_errors=True)
 

@@ -60,11 +60,15 @@ def runs() -> Path:
     return home() / "runs"
 
 
+def _all_homes() -> list[Path]:
+    """Return the homes of everyone on this machine."""
+    users = machine_home() / "users"
+    return [machine_home(), *(sorted(users.iterdir()) if users.is_dir() else [])]
+
+
 def all_runs() -> list[Path]:
     """Return the folders of runs of everyone on this machine, who share its devices."""
-    users = machine_home() / "users"
-    others = sorted(users.iterdir()) if users.is_dir() else []
-    return [machine_home() / "runs", *(one / "runs" for one in others)]
+    return [one / "runs" for one in _all_homes()]
 
 
 def device_lock(device: str) -> Path:
@@ -80,6 +84,16 @@ def data() -> Path:
 def directions() -> Path:
     """Return the folder of the person's own sliders."""
     return home() / "directions"
+
+
+def trash() -> Path:
+    """Return the folder of what the person deleted and can still get back."""
+    return home() / "trash"
+
+
+def all_trash() -> list[Path]:
+    """Return the same folders of everyone on this machine."""
+    return [one / "trash" for one in _all_homes()]
 
 
 def cache() -> Path:

@@ -12,7 +12,7 @@ ROWS = [
     {"cli"},
     {"ui"},
     {"reproduce", "interpolation"},
-    {"augment", "bulk", "evaluation", "exchange", "jobs"},
+    {"augment", "bulk", "evaluation", "exchange", "jobs", "keeping", "readings"},
     {"editing", "explore", "training"},
     {"faces"},
     {"checkpoints", "directions", "recipes"},

@@ -13,6 +13,7 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 from studio import augment as module
+from studio import keeping
 from studio.augment import (
     MANIFEST,
     AugmentReport,
@@ -769,7 +770,7 @@ def test_an_unfinished_set_of_exchanged_weights_is_left_alone(
     make, make_checkpoint, models, tmp_path
 ):
     make(stop_after=0)
-    models.store.delete(MAPPING)
+    keeping.delete(models.store, MAPPING)
     models.unload(MAPPING)
     make_checkpoint("attribute-mapping", seed=1)
     with pytest.raises(ConfigError, match="another checkpoint;"):

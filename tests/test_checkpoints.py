@@ -1,5 +1,7 @@
 import gc
 import json
+import os
+import shutil
 import weakref
 from dataclasses import replace
 
@@ -38,6 +40,10 @@ def store(home):
 def change_card(folder, **changes):
     values = json.loads((folder / CARD).read_text())
     (folder / CARD).write_text(json.dumps({**values, **changes}))
+
+
+def date_card(folder, nanoseconds):
+    os.utime(folder / CARD, ns=(nanoseconds, nanoseconds))
 
 
 def rewrite_tensors(folder, change):
@@ -172,13 +178,45 @@ def test_critics_come_back_widened(saved, store, tmp_path):
     assert store.critics(saved.name) == {}
 
 
-def test_own_checkpoints_can_be_deleted_and_shipped_ones_not(saved, store, monkeypatch):
-    monkeypatch.setattr(paths, "SHIPPED_CHECKPOINTS", saved.parent)
-    with pytest.raises(CheckpointError, match="ships with the program"):
-        store.delete(saved.name)
-    monkeypatch.undo()
-    CheckpointStore(saved.parent).delete(saved.name)
-    assert not saved.exists()
+def test_a_shipped_checkpoint_is_not_the_persons_own(make_checkpoint, monkeypatch):
+    name = make_checkpoint()
+    assert CheckpointStore().is_own(name)
+    monkeypatch.setattr(paths, "SHIPPED_CHECKPOINTS", paths.user_checkpoints())
+    assert not CheckpointStore().is_own(name)
+    with pytest.raises(CheckpointError, match=r"no checkpoint 'genegan\.none'"):
+        CheckpointStore().is_own("genegan.none")
+
+
+def test_a_folder_that_was_copied_is_a_checkpoint_of_that_name(saved, store):
+    shutil.copytree(saved, saved.with_name("genegan.copied"))
+    assert store.names() == ["genegan.copied", saved.name]
+    assert store.card("genegan.copied").name == "genegan.copied"
+    assert store.load("genegan.copied")[1].name == "genegan.copied"
+
+
+def test_stamps_change_when_a_checkpoint_comes_goes_or_is_exchanged(make_checkpoint, store):
+    name = make_checkpoint(tag="a")
+    first = store.stamps()
+    assert list(first) == [name]
+    other = make_checkpoint(tag="b")
+    second = store.stamps()
+    assert second == {**first, other: second[other]}
+    shutil.rmtree(store.folder(other))
+    assert store.stamps() == first
+    date_card(store.folder(name), 5)
+    assert store.stamps() == {name: 5}
+
+
+def test_the_stamp_of_a_name_is_that_of_the_one_which_counts(make_checkpoint, tmp_path):
+    name = make_checkpoint()
+    shutil.copytree(paths.user_checkpoints(), tmp_path / "shipped")
+    both = CheckpointStore(paths.user_checkpoints(), tmp_path / "shipped")
+    date_card(paths.user_checkpoints() / name, 5)
+    assert both.stamps() == {name: 5}
+    (tmp_path / "shipped" / ".genegan.hidden").mkdir()
+    shutil.rmtree(paths.user_checkpoints() / name)
+    assert list(both.stamps()) == [name]
+    assert both.stamps() != {name: 5}
 
 
 @pytest.fixture
@@ -218,6 +256,111 @@ def test_unloading_gives_the_memory_back(three, models):
     assert alive() is None
     assert models.used() == 0
     models.unload(three[0])
+
+
+def test_a_lower_limit_takes_effect_at_once(three, store):
+    cache = ModelCache(store)
+    for name in three:
+        cache.get(name)
+    cache.limit = cache.get(three[0]).bytes
+    assert list(cache.warm()) == three[:1]
+    assert cache.limit == cache.used()
+
+
+def test_a_checkpoint_that_was_made_again_is_loaded_again(three, models, make_checkpoint):
+    before = models.get(three[0])
+    folder = paths.user_checkpoints() / three[0]
+    shutil.rmtree(folder)
+    assert make_checkpoint(tag="a", seed=9) == three[0]
+    date_card(folder, 5)
+    after = models.get(three[0])
+    assert not torch.equal(*(next(iter(one.model.parameters())) for one in (before, after)))
+    assert models.used() == after.bytes
+
+
+def test_two_users_with_one_name_have_their_own_models(make_checkpoint, home):
+    cache = ModelCache(CheckpointStore())
+    found = {}
+    for seed, user in enumerate(("anna", "ben")):
+        with paths.acting_for(user):
+            name = make_checkpoint(seed=seed)
+            found[user] = cache.get(name)
+    assert found["anna"] is not found["ben"]
+    assert cache.used() == found["anna"].bytes + found["ben"].bytes
+    with paths.acting_for("anna"):
+        assert cache.get(name) is found["anna"]
+        assert cache.warm() == {name: found["anna"].bytes}
+        cache.unload(name)
+    with paths.acting_for("ben"):
+        assert cache.get(name) is found["ben"]
+
+
+def test_sweeping_gives_the_memory_of_what_is_gone_or_exchanged_back(three, models):
+    for name in three:
+        models.get(name)
+    shutil.rmtree(paths.user_checkpoints() / three[0])
+    date_card(paths.user_checkpoints() / three[1], 5)
+    models.sweep()
+    assert list(models.warm()) == three[2:]
+    assert models.used() == models.get(three[2]).bytes
+
+
+SHORT = (
+    MemoryError(),
+    torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"),
+    RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to"),
+)
+
+
+def refuse(monkeypatch, cache, error, until):
+    """Let loading fail until as few models are loaded; note how many there were each time."""
+    load, tried = cache._load, []
+
+    def fail(name):
+        tried.append(len(cache.warm()))
+        if tried[-1] > until:
+            raise error
+        return load(name)
+
+    monkeypatch.setattr(cache, "_load", fail)
+    return tried
+
+
+@pytest.mark.parametrize("error", SHORT, ids=lambda error: type(error).__name__)
+def test_where_memory_is_short_those_go_that_were_not_used_for_longest(
+    three, models, monkeypatch, error
+):
+    a, b, c = three
+    models.get(a), models.get(b), models.get(a)
+    kept = models.get(a)
+    tried = refuse(monkeypatch, models, error, until=1)
+    loaded = models.get(c)
+    assert tried == [2, 1]
+    assert list(models.warm()) == [a, c]
+    assert models.get(a) is kept
+    assert models.get(c) is loaded
+
+
+@pytest.mark.parametrize("error", SHORT, ids=lambda error: type(error).__name__)
+def test_where_memory_stays_short_the_model_in_use_stays(three, models, monkeypatch, error):
+    a, b, c = three
+    models.get(b)
+    kept = models.get(a)
+    tried = refuse(monkeypatch, models, error, until=0)
+    with pytest.raises(CheckpointError, match=f"no memory left for {c} on the cpu; what was"):
+        models.get(c)
+    assert tried == [2, 1]
+    assert models.warm() == {a: kept.bytes}
+    assert models.get(a) is kept
+
+
+def test_another_failure_to_load_costs_no_model(three, models, monkeypatch):
+    a, b, c = three
+    models.get(a), models.get(b)
+    refuse(monkeypatch, models, RuntimeError("size mismatch"), until=0)
+    with pytest.raises(RuntimeError, match="size mismatch"):
+        models.get(c)
+    assert list(models.warm()) == [a, b]
 
 
 def test_a_model_that_was_loaded_in_inference_mode_has_derivatives(models, make_checkpoint):

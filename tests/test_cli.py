@@ -429,11 +429,15 @@ def test_serve_passes_its_options_on(run, monkeypatch):
     fake = types.SimpleNamespace(serve=lambda **options: asked.update(options))
     monkeypatch.setitem(sys.modules, "studio.ui.page", fake)
     monkeypatch.setattr("studio.ui.page", fake, raising=False)
-    arguments = ["--port", "8000", "--auth", "me:a:b", "--device", "cpu"]
+    arguments = ["--port", "8000", "--auth", "me:a:b", "--device", "cpu", "--memory", "300"]
     assert run("serve", *arguments)[0] == 0
     assert asked["auth"] == [("me", "a:b")]
     assert (asked["host"], asked["port"], asked["share"]) == ("127.0.0.1", 8000, False)
     assert str(asked["device"]) == "cpu"
+    assert asked["memory"] == 300
+    status, _, err = run("serve", "--memory", "0")
+    assert status == 2
+    assert "1 or more, not 0" in err
 
 
 def test_an_interruption_is_no_crash(run, monkeypatch):

@@ -1,10 +1,11 @@
 import json
+import shutil
 import zipfile
 
 import pytest
 import torch
 
-from studio import exchange, images, paths
+from studio import exchange, images, keeping, paths
 from studio.checkpoints import CARD, MODEL, CheckpointStore
 from studio.cli import main
 from studio.errors import CheckpointError, ConfigError
@@ -16,7 +17,7 @@ def packed(make_checkpoint, tmp_path):
     """Return a packed checkpoint that is not there any more, and its name."""
     name = make_checkpoint(tag="given", seed=4)
     file = pack(CheckpointStore(), name, tmp_path)
-    CheckpointStore().delete(name)
+    keeping.delete(CheckpointStore(), name)
     return file, name
 
 
@@ -51,10 +52,19 @@ def test_what_was_packed_is_the_same_checkpoint_elsewhere(make_checkpoint, tmp_p
     before = CheckpointStore().load(name)[0].encode(grey).flatten()
     file = pack(CheckpointStore(), name, tmp_path)
     assert file == tmp_path / "genegan.given.zip"
-    CheckpointStore().delete(name)
+    keeping.delete(CheckpointStore(), name)
     assert unpack(file) == name
     assert left() == [name]
     torch.testing.assert_close(CheckpointStore().load(name)[0].encode(grey).flatten(), before)
+
+
+def test_a_folder_that_was_copied_is_packed_under_its_own_name(make_checkpoint, tmp_path):
+    folder = paths.user_checkpoints() / make_checkpoint(tag="given")
+    shutil.copytree(folder, folder.with_name("genegan.copied"))
+    file = pack(CheckpointStore(), "genegan.copied", tmp_path)
+    assert card_of(file)["name"] == "genegan.copied"
+    shutil.rmtree(folder.with_name("genegan.copied"))
+    assert unpack(file) == "genegan.copied"
 
 
 def test_one_that_is_there_already_stays_as_it_is(packed):
@@ -144,5 +154,3 @@ def test_the_command_line_packs_deletes_and_takes_in(make_checkpoint, tmp_path, 
     assert name in capsys.readouterr().out
     assert main(["models"]) == 0
     assert name in capsys.readouterr().out
-    assert main(["models", "delete", "genegan.eyeglasses-64"]) == 2
-    assert "ships with the program" in capsys.readouterr().err

@@ -11,11 +11,8 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
-from pathlib import Path
-from typing import TYPE_CHECKING
 
-from studio.cli import attributes, jobs, learning, mapping, pictures
+from studio.cli import attributes, jobs, learning, mapping, models, pictures
 from studio.cli.base import (
     INTERRUPTED,
     MISTAKE,
@@ -28,13 +25,6 @@ from studio.cli.base import (
     say,
 )
 from studio.errors import ConfigError, StudioError
-
-if TYPE_CHECKING:
-    from studio.checkpoints import Card
-
-
-# The numbers of a card that its line in the list has.
-_LISTED = ("swap_success", "removed", "psnr", "truth_psnr", "accuracy", "crosses", "shown")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -73,7 +63,7 @@ def build_parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     for add in (
         _add_serve,
-        _add_models,
+        models.add_models,
         pictures.add_encode,
         pictures.add_swap,
         attributes.add_edit,
@@ -101,19 +91,10 @@ def _add_serve(verbs: Verbs) -> None:
         "--auth", metavar="USER:PASSWORD", action="append", default=[],
         help="ask visitors for a password; repeat it for several users, who see only their own",
     )  # fmt: skip
-
-
-def _add_models(verbs: Verbs) -> None:
-    parser = add_verb(verbs, "models", list_models, "List the checkpoints, pack or take one in.")
-    kinds = parser.add_subparsers(dest="kind", metavar="VERB")
-    add_verb(kinds, "list", list_models, "List the checkpoints with their cards.")
-    export = add_verb(kinds, "export", export_model, "Pack a checkpoint as one zip.")
-    export.add_argument("name")
-    export.add_argument("--output", type=Path, required=True, help="a .zip file, or a folder")
-    take = add_verb(kinds, "import", import_model, "Check a packed checkpoint and take it in.")
-    take.add_argument("file", type=Path)
-    delete = add_verb(kinds, "delete", delete_model, "Delete one of your own checkpoints.")
-    delete.add_argument("name")
+    parser.add_argument(
+        "--memory", type=int, metavar="MB",
+        help="keep models of so many MB loaded at most, by default 512",
+    )  # fmt: skip
 
 
 def serve(options: argparse.Namespace) -> Outcome:
@@ -121,6 +102,8 @@ def serve(options: argparse.Namespace) -> Outcome:
     auth = [_user(text) for text in options.auth]
     if len(dict(auth)) < len(auth):
         raise ConfigError("--auth names a user twice; each has one password.")
+    if options.memory is not None and options.memory < 1:
+        raise ConfigError(f"--memory is a number of MB, 1 or more, not {options.memory}.")
     from studio.training.request import pick_device
     from studio.ui import page
     from studio.ui.guard import check_user
@@ -134,6 +117,7 @@ def serve(options: argparse.Namespace) -> Outcome:
         share=options.share,
         auth=auth,
         device=pick_device(options.device),
+        memory=options.memory,
     )
     return Outcome({}, "")
 
@@ -143,49 +127,3 @@ def _user(text: str) -> tuple[str, str]:
     if not user or not password:
         raise ConfigError("--auth needs USER:PASSWORD, both not empty.")
     return user, password
-
-
-def list_models(options: argparse.Namespace) -> Outcome:
-    """List the checkpoints; damaged ones are reported on standard error."""
-    del options
-    from studio.checkpoints import CheckpointStore
-
-    store = CheckpointStore()
-    cards, problems = store.cards(), store.problems()
-    for problem in problems:
-        say(problem)
-    values = {"models": [asdict(card) for card in cards], "problems": problems}
-    lines = [_card_line(card) for card in cards] or ["There are no checkpoints yet."]
-    return Outcome(values, "\n".join(lines))
-
-
-def export_model(options: argparse.Namespace) -> Outcome:
-    """Pack a checkpoint."""
-    from studio.checkpoints import CheckpointStore
-    from studio.exchange import pack
-
-    file = pack(CheckpointStore(), options.name, options.output)
-    return Outcome({"output": str(file)}, f"Wrote {file}.")
-
-
-def import_model(options: argparse.Namespace) -> Outcome:
-    """Take a packed checkpoint in."""
-    from studio.exchange import unpack
-
-    name = unpack(options.file)
-    return Outcome({"model": name}, f"{name} is among your checkpoints now.")
-
-
-def delete_model(options: argparse.Namespace) -> Outcome:
-    """Delete one of the person's own checkpoints."""
-    from studio.checkpoints import CheckpointStore
-
-    CheckpointStore().delete(options.name)
-    return Outcome({"deleted": options.name}, f"Deleted {options.name}.")
-
-
-def _card_line(card: "Card") -> str:
-    numbers = {name: card.metrics[name] for name in _LISTED if name in card.metrics}
-    measured = ", ".join(f"{name} {value:.3g}" for name, value in numbers.items())
-    facts = (card.entry.title, f"{card.spec.size} px", f"{card.step} steps", measured)
-    return f"{card.name:32}  " + ", ".join(fact for fact in facts if fact)

@@ -1,5 +1,6 @@
 """What every tab needs: the models, the checkpoints, and a bounded memory of derived pictures."""
 
+import hashlib
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
@@ -61,6 +62,11 @@ class Memory:
                 self._bytes -= freed
         return made
 
+    def find(self, key: Hashable) -> Any:
+        """Return what is kept under a key, or None."""
+        with self._lock:
+            return self._kept.get((paths.user(), key), (None, 0))[0]
+
     def clear(self) -> None:
         """Forget everything: a name means something else from now on."""
         with self._lock:
@@ -81,11 +87,13 @@ class Context:
         models: The loaded models, with the store behind them.
         memory: Previews, encoded faces and compositors.
         decoding: Held by a call that follows a pointer beside the page's queue.
+        stamps: The checkpoints of each user as they were looked at last.
     """
 
     models: ModelCache
     memory: Memory = field(default_factory=Memory)
     decoding: threading.Lock = field(default_factory=threading.Lock)
+    stamps: dict[str, dict[str, int]] = field(default_factory=dict)
 
     @classmethod
     def open(cls, device: torch.device | str = "cpu") -> "Context":
@@ -101,6 +109,21 @@ class Context:
     def refine(self) -> EyeRefiner | None:
         """The shipped eye regressor, or None."""
         return editing.eye_refiner(self.models)
+
+    def notice(self) -> str:
+        """Look for checkpoints that came or went, whoever did it; forget what went.
+
+        Returns:
+            A text that is another one whenever any checkpoint came, went or was exchanged.
+        """
+        now = self.store.stamps()
+        before = self.stamps.get(paths.user(), {})
+        self.stamps[paths.user()] = now
+        if any(now.get(name) != stamp for name, stamp in before.items()):
+            # What was derived is kept under names, and a name may mean something else by now.
+            self.memory.clear()
+            self.models.sweep()
+        return hashlib.sha256(repr(sorted(now.items())).encode()).hexdigest()[:16]
 
     def swappers(self) -> list[str]:
         """Name the checkpoints that can swap."""

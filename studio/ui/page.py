@@ -6,6 +6,7 @@ import gradio as gr
 import torch
 
 from studio import paths
+from studio.keeping import empty_old
 from studio.ui import api
 from studio.ui.atlas.screen import plotly_file
 from studio.ui.context import Context
@@ -48,6 +49,7 @@ def serve(
     share: bool = False,
     auth: Sequence[tuple[str, str]] = (),
     device: torch.device | str = "cpu",
+    memory: int | None = None,
     block: bool = True,
 ) -> gr.Blocks:
     """Serve the page.
@@ -59,12 +61,18 @@ def serve(
         auth: Users with passwords, asked for by the page and by the HTTP API; what each of them
             makes is theirs alone. Without any, all visitors share one home.
         device: Where models run.
+        memory: MB of models that stay loaded at most; None for the usual limit.
         block: Whether to stay until interrupted.
 
     Returns:
         The page; its ``local_url`` says where it is.
     """
-    blocks = build(Context.open(device))
+    context = Context.open(device)
+    if memory is not None:
+        context.models.limit = memory * 2**20
+    for trash in paths.all_trash():
+        empty_old(trash)
+    blocks = build(context)
     blocks.launch(
         server_name=host,
         server_port=port,
