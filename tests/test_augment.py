@@ -739,7 +739,7 @@ def test_a_cache_without_room_is_named(make, monkeypatch, home, tmp_path):
     def refuse(*arguments):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(np, "save", refuse)
+    monkeypatch.setattr(np.lib.format, "write_array_header_1_0", refuse)
     with pytest.raises(DataError, match=f"heads cannot be kept in {home / 'cache'}: No space"):
         make(source="photo")
     assert not (tmp_path / "new.part").exists()

@@ -1,6 +1,5 @@
 """CelebA's official layout: img_align_celeba, list_attr_celeba.txt and its companions."""
 
-import io
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +7,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from studio.data.folder import DataSet, FolderSource, Source, ZipSource, from_rows
+from studio.data.reading import open_picture
 from studio.errors import DataError
 
 ATTRIBUTES = "list_attr_celeba.txt"
@@ -35,6 +35,16 @@ def open_celeba(folder: Path) -> DataSet:
     Raises:
         DataError: A needed file is missing or damaged.
     """
+    source, rows = read_celeba(folder)
+    return from_rows(folder, source, rows, decode=decode_official)
+
+
+def read_celeba(folder: Path) -> tuple[Source, list[dict[str, str]]]:
+    """Return where the pictures are, and the lists as the rows of one table.
+
+    Raises:
+        DataError: A needed file is missing or damaged.
+    """
     source, prefix = _source(folder)
     lines = _read(folder / ATTRIBUTES).splitlines()
     if len(lines) < 3:
@@ -55,13 +65,12 @@ def open_celeba(folder: Path) -> DataSet:
         row = {"file": prefix + file, **{name: column[file] for name, column in columns.items()}}
         row.update(zip(names, ("1" if value == "1" else "0" for value in values), strict=True))
         rows.append(row)
-    return from_rows(folder, source, rows, decode=decode_official)
+    return source, rows
 
 
 def decode_official(content: bytes, size: int) -> NDArray[np.uint8]:
     """Decode an official 178x218 crop and resize its face square to (size, size, 3)."""
-    with Image.open(io.BytesIO(content)) as opened:
-        picture = opened.convert("RGB")
+    picture = open_picture(content)
     return np.asarray(picture.resize((size, size), Image.Resampling.LANCZOS, box=CROP))
 
 

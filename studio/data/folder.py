@@ -5,21 +5,27 @@ import hashlib
 import io
 import uuid
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from itertools import repeat
+from itertools import islice, repeat
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from studio import paths
-from studio.errors import DataError
+from studio.data.reading import (
+    ZIP_DAMAGE,
+    check_members,
+    open_picture,
+    read_file,
+    read_member,
+)
+from studio.errors import DataError, ImageError
 
 PICTURES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp"})
 TABLE = "attributes.csv"
@@ -27,6 +33,9 @@ PARTITIONS = {"train": 0, "validation": 1, "test": 2}
 UNKNOWN = -1
 # A column of 0 and 1 in which at most this share is something else was meant as an attribute.
 _ODD_SHARE = 0.05
+_EYES = ("left_eye_x", "left_eye_y", "right_eye_x", "right_eye_y")
+# Files that are decoded together; their bytes are held at once.
+_AT_ONCE = 64
 CELEBA_EYES = ((50 / 128, 66 / 128), (78 / 128, 66 / 128))
 
 
@@ -82,6 +91,20 @@ class Labelled(Protocol):
         ...
 
 
+def is_picture(name: str) -> bool:
+    """Say whether a file is a picture of a set, by its name.
+
+    Hidden files are none: a Mac packs one beside each picture, with the same ending.
+    """
+    path = PurePosixPath(name)
+    return path.suffix.lower() in PICTURES and not path.name.startswith(".")
+
+
+def is_table(name: str) -> bool:
+    """Say whether a file may be the table of a set, by its name."""
+    return PurePosixPath(name).name == TABLE
+
+
 def attempted(read: Callable[[str], bytes], name: str) -> bytes | DataError:
     """Return a file's bytes, or why it cannot be read."""
     try:
@@ -106,8 +129,8 @@ class FolderSource:
         found = (path for path in self.root.rglob("*") if path.is_file())
         return sorted(path.relative_to(self.root).as_posix() for path in found)
 
-    def read(self, name: str) -> bytes:
-        """Return one file's bytes.
+    def locate(self, name: str) -> Path:
+        """Return where one file is.
 
         Raises:
             DataError: The name leads out of the folder, or there is no such file.
@@ -119,7 +142,16 @@ class FolderSource:
             )
         if not path.is_file():
             raise DataError(f"{self.root} has no file {name}, which its table names.")
-        return path.read_bytes()
+        return path
+
+    def read(self, name: str) -> bytes:
+        """Return one file's bytes.
+
+        Raises:
+            DataError: The name leads out of the folder, or there is no such file, or it is too
+                large or cannot be read.
+        """
+        return read_file(self.locate(name))
 
     def fingerprint(self) -> str:
         """Describe every file's name, size and time of change."""
@@ -142,16 +174,27 @@ class ZipSource:
 
     def __post_init__(self) -> None:
         try:
-            names = self._open().namelist()
-        except (zipfile.BadZipFile, OSError) as error:
+            with self._open() as archive:
+                members = archive.infolist()
+        except ZIP_DAMAGE as error:
             raise DataError(f"{self.path} is not a readable zip file: {error}.") from error
-        for name in names:
-            parts = PurePosixPath(name.replace("\\", "/"))
-            if parts.is_absolute() or ".." in parts.parts:
-                raise DataError(
-                    f"{self.path.name} holds a file named {name}, which leads out of the zip; "
-                    "pack it again with plain names."
-                )
+        if not members:
+            raise DataError(
+                f"{self.path.name} is an empty zip; pack pictures and their {TABLE} into it."
+            )
+        for member in members:
+            self._check_name(member.filename)
+        # Whatever else was packed is never read.
+        wanted = [one for one in members if is_picture(one.filename) or is_table(one.filename)]
+        check_members(self.path.name, wanted)
+
+    def _check_name(self, name: str) -> None:
+        parts = PurePosixPath(name.replace("\\", "/"))
+        if parts.is_absolute() or ".." in parts.parts:
+            raise DataError(
+                f"{self.path.name} holds a file named {name}, which leads out of the zip; "
+                "pack it again with plain names."
+            )
 
     @property
     def place(self) -> Path:
@@ -174,7 +217,7 @@ class ZipSource:
         """
         try:
             archive = _archive(self.path, self.fingerprint())
-        except (zipfile.BadZipFile, OSError) as error:
+        except ZIP_DAMAGE as error:
             raise DataError(f"{self.path.name} cannot be read any more: {error}.") from error
         return self._member(archive, name)
 
@@ -186,12 +229,12 @@ class ZipSource:
 
     def _member(self, archive: zipfile.ZipFile, name: str) -> bytes:
         try:
-            return archive.read(name)
+            return read_member(archive, name)
         except KeyError as error:
             raise DataError(f"{self.path.name} has no file {name}.") from error
-        except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError) as error:
+        except ZIP_DAMAGE as error:
             raise DataError(
-                f"{name} in {self.path.name} is damaged or encrypted ({error}); pack it again."
+                f"{name} in {self.path.name} is damaged ({error}); pack it again."
             ) from error
 
     def fingerprint(self) -> str:
@@ -290,11 +333,15 @@ class DataSet:
             return np.full(len(self), UNKNOWN, np.int64)
         return np.unique(self.classes["identity"], return_inverse=True)[1].astype(np.int64)
 
+    @property
+    def knows_eyes(self) -> bool:
+        """Whether the table says where the eyes are."""
+        return all(name in self.factors for name in (*_EYES, "size"))
+
     def eyes(self) -> NDArray[np.float32]:
         """Return (N, 2, 2) eye positions (left, right; x, y) as fractions of the picture."""
-        names = ("left_eye_x", "left_eye_y", "right_eye_x", "right_eye_y")
-        if all(name in self.factors for name in (*names, "size")):
-            pixels = np.stack([self.factors[name] for name in names], axis=1).reshape(-1, 2, 2)
+        if self.knows_eyes:
+            pixels = np.stack([self.factors[name] for name in _EYES], axis=1).reshape(-1, 2, 2)
             return (pixels / self.factors["size"][:, None, None]).astype(np.float32)
         usual = CELEBA_EYES if self.alignment == "celeba" else ((np.nan,) * 2,) * 2
         return np.tile(np.asarray(usual, np.float32), (len(self), 1, 1))
@@ -317,9 +364,11 @@ class DataSet:
             file.parent.mkdir(parents=True, exist_ok=True)
             # Two processes, or two threads, may decode the same pictures at once.
             partial = file.with_suffix(f".{uuid.uuid4().hex}.part")
-            with partial.open("wb") as out:
-                np.save(out, self._decode_all(size))
-            partial.replace(file)
+            try:
+                self._write_pictures(partial, size)
+                partial.replace(file)
+            finally:
+                partial.unlink(missing_ok=True)
         return np.load(file, mmap_mode="r")
 
     def contents(self) -> Iterator[bytes]:
@@ -340,14 +389,15 @@ class DataSet:
             return self.source.attempt_all(self.files)
         return (attempted(self.source.read, name) for name in self.files)
 
-    def _decode_all(self, size: int) -> NDArray[np.uint8]:
-        contents = self.contents()
-        pictures = np.empty((len(self), size, size, 3), np.uint8)
-        with ThreadPoolExecutor() as pool:
-            decoded = pool.map(self.decoded, self.files, contents, repeat(size))
-            for index, picture in enumerate(decoded):
-                pictures[index] = picture
-        return pictures
+    def _write_pictures(self, file: Path, size: int) -> None:
+        """Decode all pictures into a file, a few at a time: many do not fit into memory."""
+        header = {"descr": "|u1", "fortran_order": False, "shape": (len(self), size, size, 3)}
+        contents = zip(self.files, self.contents(), strict=True)
+        with file.open("wb") as out, ThreadPoolExecutor() as pool:
+            np.lib.format.write_array_header_1_0(out, header)
+            while some := list(islice(contents, _AT_ONCE)):
+                for picture in pool.map(self.decoded, *zip(*some, strict=True), repeat(size)):
+                    out.write(picture.tobytes())
 
     def decoded(self, name: str, content: bytes, size: int) -> NDArray[np.uint8]:
         """Decode one file's bytes to (size, size, 3).
@@ -357,7 +407,7 @@ class DataSet:
         """
         try:
             return self.decode(content, size)
-        except (UnidentifiedImageError, OSError, ValueError) as error:
+        except ImageError as error:
             raise DataError(
                 f"{name} in {self.name} cannot be read as a picture ({error}); "
                 "remove it or run `latent-studio data check` to list all such files."
@@ -372,8 +422,7 @@ def _choice(values: NDArray[np.str_], most: int = 12) -> str:
 
 def decode_square(content: bytes, size: int) -> NDArray[np.uint8]:
     """Decode a picture, crop its middle square and resize it to (size, size, 3)."""
-    with Image.open(io.BytesIO(content)) as opened:
-        picture = opened.convert("RGB")
+    picture = open_picture(content)
     side = min(picture.size)
     left, top = (picture.width - side) // 2, (picture.height - side) // 2
     box = (left, top, left + side, top + side)
@@ -394,56 +443,105 @@ def open_set(location: Path) -> DataSet:
     """
     from studio.data import celeba  # the layout builds on this module
 
+    location = locate_set(location)
+    return celeba.open_celeba(location) if _is_celeba(location) else _open_plain(location)
+
+
+def read_rows(location: Path) -> list[dict[str, str]]:
+    """Return the rows of a data set's table, or those that its layout stands for.
+
+    Args:
+        location: As for :func:`open_set`.
+
+    Returns:
+        One row per picture, in the order of the data set, every column as it is written.
+
+    Raises:
+        DataError: As for :func:`open_set`.
+    """
+    from studio.data import celeba  # the layout builds on this module
+
+    location = locate_set(location)
+    read = celeba.read_celeba if _is_celeba(location) else _read_plain
+    return read(location)[1]
+
+
+def locate_set(location: Path) -> Path:
+    """Return the folder or the zip that a location stands for.
+
+    Raises:
+        DataError: There is none.
+    """
     if not location.exists() and location.with_suffix(".zip").is_file():
         location = location.with_suffix(".zip")
     if not location.exists():
         raise DataError(f"{location} does not exist; give a folder or a zip file of pictures.")
-    if location.is_dir() and celeba.is_celeba(location):
-        return celeba.open_celeba(location)
-    return _open_plain(location)
+    return location
+
+
+def _is_celeba(location: Path) -> bool:
+    from studio.data import celeba  # the layout builds on this module
+
+    return location.is_dir() and celeba.is_celeba(location)
 
 
 def _open_plain(location: Path) -> DataSet:
-    source = FolderSource(location) if location.is_dir() else ZipSource(location)
-    names = source.names()
-    table = _table(location, source, names)
-    pictures = [name for name in names if PurePosixPath(name).suffix.lower() in PICTURES]
-    if not pictures:
-        raise DataError(
-            f"{location} holds no pictures; expected {', '.join(sorted(PICTURES))} files."
-        )
-    return _from_table(location, source, table, pictures)
-
-
-def _from_table(
-    location: Path, source: Source, table: list[dict[str, str]] | None, pictures: list[str]
-) -> DataSet:
     from studio.data import turntable  # the layout builds on this module
 
-    if table is None:
-        rows = turntable.rows_of_coil(pictures) or _rows_from_folders(pictures)
-    else:
-        rows = _resolve_files(table, pictures, location)
+    source, rows = _read_plain(location)
     if turntable.is_turntable(rows):
         return turntable.open_turntable(location, source, rows)
     return from_rows(location, source, rows)
 
 
+def _read_plain(location: Path) -> tuple[Source, list[dict[str, str]]]:
+    from studio.data import turntable  # the layout builds on this module
+
+    source = FolderSource(location) if location.is_dir() else ZipSource(location)
+    names = source.names()
+    table = _table(location, source, names)
+    pictures = [name for name in names if is_picture(name)]
+    if not pictures:
+        raise DataError(_without_pictures(location, names))
+    if table is not None:
+        return source, _resolve_files(table, pictures, location)
+    return source, turntable.rows_of_coil(pictures) or _rows_from_folders(pictures)
+
+
+def _without_pictures(location: Path, names: list[str]) -> str:
+    message = f"{location} holds no pictures; expected {', '.join(sorted(PICTURES))} files."
+    packed = [name for name in names if name.lower().endswith(".zip")]
+    if packed:
+        message += f" Zips inside are not opened: unpack {packed[0]} and pack its pictures."
+    return message
+
+
 def _table(location: Path, source: Source, names: list[str]) -> list[dict[str, str]] | None:
     beside = location.with_suffix(".csv")
+    inside = find_table(names)
     if location.is_file() and beside.is_file():
-        content = beside.read_bytes()
-    elif TABLE in names:
-        content = source.read(TABLE)
+        content = read_file(beside)
+    elif inside:
+        content = source.read(inside)
     else:
         return None
     try:
-        rows = list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"))))
+        rows = list(csv.DictReader(io.StringIO(content.decode("utf-8-sig")), restval=""))
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"The table of {location} is not readable as CSV: {error}.") from error
     if not rows or "file" not in rows[0]:
         raise DataError(f"The table of {location} needs a first column named `file` and rows.")
     return rows
+
+
+def find_table(names: Sequence[str]) -> str:
+    """Return the table among a set's files; empty where there is none.
+
+    It stands at the top, or in the only folder there: whoever packs a folder gets that.
+    """
+    tops = {PurePosixPath(name).parts[0] for name in names if is_picture(name) or is_table(name)}
+    inside = f"{min(tops)}/{TABLE}" if len(tops) == 1 else TABLE
+    return next((name for name in (TABLE, inside) if name in names), "")
 
 
 def _rows_from_folders(pictures: list[str]) -> list[dict[str, str]]:
@@ -506,7 +604,7 @@ def from_rows(
     alignment = _alignment(columns.pop("alignment", ["celeba"]))
     attributes, classes, factors = {}, {}, {}
     for name, values in columns.items():
-        if name.startswith("factor_") or name.endswith(("_eye_x", "_eye_y")) or name == "size":
+        if is_factor(name):
             factors[name] = _floats(name, values)
         elif name != "identity" and set(values) <= {"0", "1", ""}:
             attributes[name] = np.array([int(v) if v else UNKNOWN for v in values], np.int8)
@@ -530,6 +628,16 @@ def from_rows(
         alignment=alignment,
         digest=digest,
     )
+
+
+def is_factor(column: str) -> bool:
+    """Say whether a column holds true values of what the pictures show, such as where eyes are."""
+    return column.startswith("factor_") or is_measure(column)
+
+
+def is_measure(column: str) -> bool:
+    """Say whether a column holds pixels of the pictures, which another crop makes wrong."""
+    return column.endswith(("_eye_x", "_eye_y")) or column == "size"
 
 
 def _refuse_odd(name: str, values: list[str], files: Sequence[str]) -> None:
@@ -571,6 +679,25 @@ def _floats(name: str, values: list[str]) -> NDArray[np.float64]:
         return np.array([float(value) if value else np.nan for value in values])
     except ValueError as error:
         raise DataError(f"The column {name} must hold numbers: {error}.") from error
+
+
+def write_table(file: Path, rows: Sequence[Mapping[str, str]]) -> None:
+    """Write a table, whole or not at all.
+
+    Args:
+        file: A ``.csv`` file.
+        rows: At least one; the first has the columns of all.
+    """
+    beside = file.with_name(f"{file.name}.{uuid.uuid4().hex[:8]}.part")
+    try:
+        with beside.open("w", newline="", encoding="utf-8") as out:
+            columns = [name for name in rows[0] if name]
+            writer = csv.DictWriter(out, columns, extrasaction="ignore", lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows)
+        beside.replace(file)
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def split(keys: NDArray[np.str_]) -> NDArray[np.int8]:

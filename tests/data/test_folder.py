@@ -2,13 +2,14 @@ import csv
 import io
 import os
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from studio.data import folder as folder_module
-from studio.data.folder import CELEBA_EYES, open_set, split
+from studio.data.folder import CELEBA_EYES, open_set, read_rows, split, write_table
 from studio.errors import DataError
 
 
@@ -318,3 +319,77 @@ def test_numbers_of_several_classes_are_classes(tmp_path):
     rows = [{"file": name, "mood": number % 3} for number, name in enumerate(files)]
     data = open_set(write_folder(tmp_path / "set", files, rows))
     assert set(data.classes["mood"]) == {"0", "1", "2"}
+
+
+def test_a_zipped_folder_brings_its_table_and_a_mac_its_leavings(tmp_path):
+    files = {f"faces/{name}": content for name, content in FILES.items()}
+    files["faces/attributes.csv"] = table(ROWS).encode()
+    files["__MACOSX/faces/._a.png"] = b"not a picture"
+    data = open_set(write_zip(tmp_path / "set.zip", files))
+    assert data.files == ("faces/a.png", "faces/b.png", "faces/c.png")
+    assert data.attributes["Smiling"].tolist() == [1, 0, -1]
+
+
+def test_rows_are_those_of_the_set_with_every_column_as_it_is_written(labelled, tmp_path):
+    rows = read_rows(labelled)
+    assert rows == ROWS
+    assert tuple(row["file"] for row in rows) == open_set(labelled).files
+    (tmp_path / "again").mkdir()
+    written = tmp_path / "again" / "attributes.csv"
+    write_table(written, rows)
+    write_folder(tmp_path / "again", FILES)
+    assert read_rows(tmp_path / "again") == ROWS
+    assert sorted(path.name for path in written.parent.iterdir()) == sorted([*FILES, written.name])
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+def test_rows_of_celeba_join_its_lists(tmp_path, zipped):
+    first = read_rows(write_celeba(tmp_path / "celeba", zipped))[0]
+    file = "img_align_celeba/000001.jpg" if zipped else "000001.jpg"
+    assert first["file"].replace(".png", ".jpg") == file
+    assert (first["identity"], first["partition"]) == ("2880", "0")
+    assert (first["Eyeglasses"], first["Smiling"]) == ("0", "1")
+
+
+def test_a_table_that_cannot_be_written_leaves_the_old_one(tmp_path):
+    written = tmp_path / "attributes.csv"
+    write_table(written, ROWS)
+    with pytest.raises(UnicodeEncodeError):
+        write_table(written, [{"file": "\ud800"}])
+    assert [path.name for path in tmp_path.iterdir()] == ["attributes.csv"]
+    assert written.read_text() == table(ROWS).replace("\r\n", "\n")
+
+
+def test_a_row_that_ends_early_lacks_its_last_cells(tmp_path):
+    root = write_folder(tmp_path / "set", FILES)
+    (root / "attributes.csv").write_text("Smiling,file\n1,a.png\n0\n")
+    with pytest.raises(DataError, match="names 1 files that are not there"):
+        open_set(root)
+    (root / "attributes.csv").write_text("file,Smiling\na.png,1\nb.png\n")
+    assert open_set(root).attributes["Smiling"].tolist() == [1, -1]
+
+
+def test_decoding_holds_the_bytes_of_a_few_files_only(tmp_path):
+    files = {f"{number:03}.png": picture(number) for number in range(200)}
+    data = open_set(write_folder(tmp_path / "set", files))
+    read, ahead = [], []
+
+    class Counted(folder_module.FolderSource):
+        def read(self, name):
+            read.append(name)
+            return super().read(name)
+
+    def decode(content, size):
+        ahead.append(len(read) - len(ahead))
+        return folder_module.decode_square(content, size)
+
+    decoded = replace(data, source=Counted(data.source.root), decode=decode).pictures(8)
+    assert decoded[:, 0, 0, 0].tolist() == list(range(200))
+    assert max(ahead) <= 64
+
+
+def test_a_failed_decoding_leaves_nothing_in_the_cache(tmp_path, home):
+    data = open_set(write_folder(tmp_path / "set", {**FILES, "bad.png": b"\x89PNG but no more"}))
+    with pytest.raises(DataError, match=r"bad\.png"):
+        data.pictures(8)
+    assert list((home / "cache" / "pictures").iterdir()) == []
