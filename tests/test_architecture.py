@@ -12,14 +12,14 @@ ROWS = [
     {"cli"},
     {"ui"},
     {"reproduce", "interpolation"},
-    {"augment", "bulk", "evaluation", "exchange", "jobs", "keeping", "readings"},
+    {"augment", "bulk", "evaluation", "exchange", "intake", "jobs", "keeping", "readings"},
     {"editing", "explore", "training"},
     {"faces"},
     {"checkpoints", "directions", "recipes"},
     {"methods"},
     {"data", "nn", "metrics", "render"},
-    {"images", "latents", "losses", "traits"},
-    {"errors", "paths"},
+    {"courtesy", "images", "latents", "losses", "traits"},
+    {"errors", "paths", "together"},
 ]
 RANK = {name: -row for row, names in enumerate(ROWS) for name in names}
 # Where a library of the given name may be imported: packages, or single modules.

@@ -12,7 +12,7 @@ import json
 import sys
 from collections.abc import Sequence
 
-from studio.cli import attributes, jobs, learning, mapping, models, pictures
+from studio.cli import attributes, data, jobs, learning, mapping, models, pictures
 from studio.cli.base import (
     INTERRUPTED,
     MISTAKE,
@@ -75,7 +75,7 @@ def build_parser() -> argparse.ArgumentParser:
         learning.add_train,
         jobs.add_jobs,
         learning.add_evaluate,
-        learning.add_data,
+        data.add_data,
         learning.add_reproduce,
     ):
         add(verbs)

@@ -1,13 +1,12 @@
-"""Verbs that train, measure, and make or check data."""
+"""Verbs that train and measure."""
 
 import argparse
 import json
 import shlex
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from studio.cli.base import DONE, SKIPPED, Outcome, Verbs, add_verb, open_models, say, setting
+from studio.cli.base import Outcome, Verbs, add_verb, open_models, say, setting
 from studio.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -71,37 +70,6 @@ def add_evaluate(verbs: Verbs) -> None:
     )
 
 
-def add_data(verbs: Verbs) -> None:
-    """Add ``data render``, ``check`` and ``splits``."""
-    parser = verbs.add_parser("data", help="Make or check a data set.")
-    kinds = parser.add_subparsers(dest="kind", required=True, metavar="VERB")
-    render = add_verb(kinds, "render", render_data, "Render a data set whose factors are known.")
-    render.add_argument("scene", choices=tuple(_RENDERERS))
-    render.add_argument(
-        "--count",
-        type=int,
-        help="of heads; of random lights on the pole, by default a grid of 576; "
-        "of views of each object on the turntable, by default 72",
-    )
-    render.add_argument("--size", type=int, default=64)
-    render.add_argument("--seed", type=int, default=0)
-    render.add_argument("--output", type=Path, required=True)
-    render.add_argument(
-        "--choose",
-        action="append",
-        default=[],
-        type=_factor_values,
-        metavar="FACTOR=VALUE[,VALUE]",
-        help="draw a factor from these values only, such as expression=neutral,smile; "
-        "on the turntable only object=NAME[,NAME]",
-    )
-    check = add_verb(kinds, "check", check_data, "Check a data set before an hour is spent on it.")
-    check.add_argument("data", type=Path, metavar="SET")
-    splits = add_verb(kinds, "splits", split_data, "Write which file is in which partition.")
-    splits.add_argument("data", type=Path, metavar="SET")
-    splits.add_argument("--output", type=Path, required=True, help="a .csv file")
-
-
 def add_reproduce(verbs: Verbs) -> None:
     """Add ``reproduce``."""
     parser = add_verb(verbs, "reproduce", reproduce, "Make a paper's table or figure.")
@@ -112,23 +80,6 @@ def add_reproduce(verbs: Verbs) -> None:
     parser.add_argument("--steps", type=int, help="of each training run")
     parser.add_argument("--seeds", type=int, default=1, help="repetitions of each training run")
     parser.add_argument("--size", type=int, default=64)
-
-
-def _factor_values(text: str) -> tuple[str, list[object]]:
-    """Read FACTOR=VALUE[,VALUE]; numbers and true/false are told from words."""
-    name, equals, values = text.partition("=")
-    if not (name and equals and values):
-        raise argparse.ArgumentTypeError(f"{text!r} is not FACTOR=VALUE[,VALUE]")
-    return name, [_factor_value(value) for value in values.split(",")]
-
-
-def _factor_value(text: str) -> object:
-    if text in {"true", "false"}:
-        return text == "true"
-    try:
-        return float(text)
-    except ValueError:
-        return text
 
 
 def train(options: argparse.Namespace) -> Outcome:
@@ -244,88 +195,6 @@ def _repeatable(options: argparse.Namespace) -> str:
     if "--instrument" in options.arguments:
         command += ["--instrument", options.instrument]
     return shlex.join([*command, "--write"])
-
-
-def render_data(options: argparse.Namespace) -> Outcome:
-    """Render pictures into a folder with ``attributes.csv``."""
-    count = _RENDERERS[options.scene](options)
-    values = {"output": str(options.output), "count": count}
-    return Outcome(values, f"Wrote {count} pictures to {options.output}.")
-
-
-def _say_progress(done: int, count: int) -> None:
-    say(f"Rendered {done} of {count}.")
-
-
-def _render_heads(options: argparse.Namespace) -> int:
-    from studio.render.heads import write_set
-
-    if options.count is None:
-        raise ConfigError("Heads need --count, the number of pictures.")
-    write_set(
-        options.output,
-        options.count,
-        options.size,
-        options.seed,
-        choices=dict(options.choose),
-        progress=_say_progress,
-    )
-    count: int = options.count
-    return count
-
-
-def _render_pole(options: argparse.Namespace) -> int:
-    from studio.render.pole import write_set
-
-    if options.choose:
-        raise ConfigError("The pole has no --choose; --count N draws N random lights.")
-    return write_set(
-        options.output, options.size, options.seed, count=options.count, progress=_say_progress
-    )
-
-
-def _render_turntable(options: argparse.Namespace) -> int:
-    from studio.render.turntable import OBJECTS, VIEWS, write_set
-
-    chosen = dict(options.choose)
-    objects = [str(name) for name in chosen.pop("object", OBJECTS)]
-    if chosen:
-        raise ConfigError(f"The turntable has no {next(iter(chosen))!r} to choose, only object.")
-    return write_set(
-        options.output,
-        options.size,
-        options.seed,
-        objects=objects,
-        count=VIEWS if options.count is None else options.count,
-        progress=_say_progress,
-    )
-
-
-_RENDERERS: dict[str, Callable[[argparse.Namespace], int]] = {
-    "heads": _render_heads,
-    "pole": _render_pole,
-    "turntable": _render_turntable,
-}
-
-
-def check_data(options: argparse.Namespace) -> Outcome:
-    """Report on a data set; pictures that cannot be used give status 1."""
-    from studio.data.inspect import inspect
-
-    report = inspect(options.data)
-    status = SKIPPED if report.unusable else DONE
-    return Outcome(report.to_dict(), report.text(), status=status)
-
-
-def split_data(options: argparse.Namespace) -> Outcome:
-    """Write ``file,partition`` rows, so that others can repeat the numbers."""
-    from studio.data.folder import open_set
-    from studio.data.inspect import write_splits
-
-    data = open_set(options.data)
-    counts = write_splits(data, options.output)
-    told = ", ".join(f"{count} {name}" for name, count in counts.items())
-    return Outcome({"output": str(options.output), **counts}, f"Wrote {options.output}: {told}.")
 
 
 def reproduce(options: argparse.Namespace) -> Outcome:
