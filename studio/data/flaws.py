@@ -1,7 +1,6 @@
 """What is wrong with single pictures of a data set."""
 
 import hashlib
-import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -18,11 +17,11 @@ from studio.errors import DataError, ImageError
 Picture = NDArray[np.uint8]
 Kind = Literal["corrupt", "huge", "tiny", "duplicate", "similar", "faceless"]
 
+# Kinds that cannot be decoded.
+DAMAGED: tuple[Kind, ...] = ("corrupt", "huge")
 SMALLEST = 32
 # Pictures in which faces are searched; more would take minutes and say the same.
 MOST_FACES = 200
-# Pictures by which the speed of decoding is measured.
-TIMED = 200
 # Limits for one picture that was saved twice, in grey levels of small copies: far below what
 # another expression changes, above what a JPEG of quality 60 does.
 _MOST_MEAN = 2.0
@@ -75,17 +74,13 @@ class PictureCheck:
 
     Attributes:
         data: The data set.
-        size: At which decoding is timed.
         find_face: Judges where a face is; None where faces are not searched.
         faces: Verdicts by place.
-        seconds: How long each of the first pictures took to decode.
     """
 
     data: DataSet
-    size: int
     find_face: FindFace | None
     faces: Counter[str] = field(default_factory=Counter)
-    seconds: list[float] = field(default_factory=list)
     _by_bytes: dict[bytes, str] = field(default_factory=dict)
     _by_look: dict[bytes, str] = field(default_factory=dict)
 
@@ -109,19 +104,11 @@ class PictureCheck:
         except ImageError as error:
             kind: Kind = "huge" if isinstance(error, OversizedError) else "corrupt"
             return Flaw(kind, f"It cannot be decoded ({error}).")
-        self._time(content)
         if min(picture.size) < SMALLEST:
             width, height = picture.size
             reason = f"It has only {width} x {height} pixels; at least {SMALLEST} x {SMALLEST} are"
             return Flaw("tiny", f"{reason} used.")
         return self._repeated(name, content, picture) or self._faceless(name, picture)
-
-    def _time(self, content: bytes) -> None:
-        """Time how training will decode a picture."""
-        if len(self.seconds) < TIMED:
-            began = time.perf_counter()
-            self.data.decode(content, self.size)
-            self.seconds.append(time.perf_counter() - began)
 
     def _repeated(self, name: str, content: bytes, picture: Image.Image) -> Flaw | None:
         digest = hashlib.sha256(content).digest()

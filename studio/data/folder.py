@@ -390,14 +390,22 @@ class DataSet:
         return (attempted(self.source.read, name) for name in self.files)
 
     def _write_pictures(self, file: Path, size: int) -> None:
-        """Decode all pictures into a file, a few at a time: many do not fit into memory."""
         header = {"descr": "|u1", "fortran_order": False, "shape": (len(self), size, size, 3)}
-        contents = zip(self.files, self.contents(), strict=True)
-        with file.open("wb") as out, ThreadPoolExecutor() as pool:
+        with file.open("wb") as out:
             np.lib.format.write_array_header_1_0(out, header)
+            for picture in self.decode_each(size):
+                out.write(picture.tobytes())
+
+    def decode_each(self, size: int) -> Iterator[NDArray[np.uint8]]:
+        """Decode all pictures in order, a few at a time: many do not fit into memory.
+
+        Raises:
+            DataError: A picture cannot be read; the message names it.
+        """
+        contents = zip(self.files, self.contents(), strict=True)
+        with ThreadPoolExecutor() as pool:
             while some := list(islice(contents, _AT_ONCE)):
-                for picture in pool.map(self.decoded, *zip(*some, strict=True), repeat(size)):
-                    out.write(picture.tobytes())
+                yield from pool.map(self.decoded, *zip(*some, strict=True), repeat(size))
 
     def decoded(self, name: str, content: bytes, size: int) -> NDArray[np.uint8]:
         """Decode one file's bytes to (size, size, 3).

@@ -29,7 +29,7 @@ def make_set(tmp_path):
 
 
 def flaws_of(data, find_face=None):
-    check = PictureCheck(data, 16, find_face)
+    check = PictureCheck(data, find_face)
     contents = zip(data.files, data.attempts(), strict=True)
     found = {name: check.look(name, content) for name, content in contents}
     return {name: flaw for name, flaw in found.items() if flaw}, check
