@@ -119,6 +119,14 @@ def test_a_size_that_is_a_lie_takes_no_memory(packed):
     assert peak < hidden / 16
 
 
+def test_a_zip_that_was_exchanged_is_held_to_the_limits_too(packed):
+    data = open_set(pack(packed, {"a.png": picture()}))
+    claim(pack(packed, {"a.png": picture(50)}), SIZE, MOST_BYTES + 2**20)
+    with pytest.raises(DataError, match="has 201 MB"):
+        data.source.read("a.png")
+    assert "has 201 MB" in str(next(data.attempts()))
+
+
 @pytest.mark.parametrize("field", [PACKED, SIZE])
 def test_a_directory_that_claims_too_much_is_a_damaged_file(packed, field):
     claim(pack(packed, {"a.png": picture(), "b.png": picture()}), field, 2**20 - 1)
