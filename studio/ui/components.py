@@ -7,28 +7,33 @@ that visitor and has no address that another could open.
 
 import base64
 import html
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import gradio as gr
+import numpy as np
 
 from studio import editing, images, paths
 from studio.checkpoints import Card
+from studio.errors import DataError
 from studio.images import Picture
 
 
 def data_uri(picture: Picture, quality: int = 90) -> str:
     """Return a picture as a JPEG in a data URI."""
-    return f"data:image/jpeg;base64,{_text(images.encode_jpeg(picture, quality))}"
+    return uri_of(images.encode_jpeg(picture, quality), "image/jpeg")
 
 
 def sharp_uri(picture: Picture) -> str:
     """Return a small picture as a PNG in a data URI, every pixel as it is."""
-    return f"data:image/png;base64,{_text(images.encode_png(picture))}"
+    return uri_of(images.encode_png(picture), "image/png")
 
 
-def _text(content: bytes) -> str:
-    return base64.b64encode(content).decode("ascii")
+def uri_of(content: bytes, kind: str) -> str:
+    """Return a file's bytes in a data URI of a kind such as ``image/png``."""
+    return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
 
 
 def photo_drop(**options: Any) -> gr.HTML:
@@ -129,6 +134,28 @@ def progress(done: int, total: int, words: str) -> str:
 def picker_choices(cards: Sequence[Card]) -> list[tuple[str, str]]:
     """Return labels and names for a dropdown of checkpoints."""
     return [(checkpoint_label(card), card.name) for card in cards]
+
+
+def contact_sheet(rows: Sequence[int], size: int, read: Callable[[int], Picture]) -> Picture:
+    """Return pictures on one sheet, row by row; one that cannot be read is grey.
+
+    Args:
+        rows: Of the pictures.
+        size: Height and width of each on the sheet.
+        read: Returns the (size, size, 3) picture of a row.
+    """
+    columns = sheet_columns(len(rows))
+    sheet = np.full((-(-len(rows) // columns) * size, columns * size, 3), 127, np.uint8)
+    for number, row in enumerate(rows):
+        top, left = number // columns * size, number % columns * size
+        with suppress(DataError):
+            sheet[top : top + size, left : left + size] = read(row)
+    return sheet
+
+
+def sheet_columns(count: int) -> int:
+    """Return the columns of a sheet of so many pictures, which has about as many rows."""
+    return max(1, math.ceil(math.sqrt(count)))
 
 
 def sources_fold() -> gr.Accordion:

@@ -79,6 +79,29 @@ def heard(context: Context, handler: Handler, *fixed: Any) -> Handler:
     return listen
 
 
+def beside(context: Context, handler: Callable[[Context, Any], Any]) -> Handler:
+    """Return a handler for what a component's script asks beside the queue.
+
+    What went wrong is in the answer: an exception would reach the script as nothing at all.
+
+    Args:
+        context: Given to the handler first.
+        handler: Takes the script's dictionary and returns another one, or nothing.
+    """
+
+    def answer(data: dict[str, Any]) -> dict[str, Any]:
+        try:
+            with paths.acting_for(who()):
+                return handler(context, data) or {}
+        except StudioError as error:
+            return {"error": str(error)}
+        except (KeyError, TypeError, ValueError) as error:
+            return {"error": f"The page asked for something that is not there: {error}."}
+
+    answer.__name__ = handler.__name__
+    return answer
+
+
 def uploaded(path: object) -> str:
     """Check that a path which came from outside is an uploaded file.
 

@@ -10,9 +10,10 @@ import gradio as gr
 from gradio.utils import get_upload_folder
 
 from studio import images
-from studio.errors import ImageError, RecipeError
+from studio.data.folder import DataSet
+from studio.errors import DataError, ImageError, RecipeError, StudioError
 from studio.faces.align import Alignment
-from studio.images import MAX_BYTES, Photo
+from studio.images import MAX_BYTES, Photo, Picture
 from studio.ui import bench
 from studio.ui.context import Context
 from studio.ui.draft import Seat, Timeline
@@ -22,6 +23,8 @@ Event = Mapping[str, Any]
 Handler = Callable[..., Any]
 T = TypeVar("T", bound=Timeline[Any])
 
+# Pictures of a data set are opened at this side at least.
+SEATED = 256
 # A refused file changes nothing on the server, so the place is freed here.
 _FREE = "() => document.querySelectorAll('.ls-drop').forEach((one) => delete one.dataset.busy)"
 
@@ -79,6 +82,30 @@ def whole_seat(path: str, photo: Photo, name: str) -> Seat:
     height, width = photo.pixels.shape[:2]
     whole = Alignment.whole(width, height)
     return Seat(path, name, width, height, whole, detected=False)
+
+
+def seat_picture(picture: Picture, name: str) -> Seat:
+    """Seat a picture that is no photograph, as the crop that it is."""
+    photo = Photo(picture)
+    return whole_seat(str(kept(photo, name)), photo, name)
+
+
+def seat_row(data: DataSet, row: int) -> Seat:
+    """Seat a picture of a data set as the crop that it is.
+
+    Raises:
+        DataError: It cannot be read any more.
+    """
+    name = data.files[row]
+    try:
+        content = data.source.read(name)
+        height, width = images.read_photo(content).pixels.shape[:2]
+        picture = data.decode(content, min(max(SEATED, min(height, width)), 1024))
+    except (OSError, ValueError, StudioError) as error:
+        raise DataError(
+            f"{name} of {data.name} cannot be read any more; check the data set again."
+        ) from error
+    return seat_picture(picture, Path(name).stem)
 
 
 def new_file(name: str) -> Path:

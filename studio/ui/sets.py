@@ -65,7 +65,9 @@ def opened(context: Context, path: Path, version: str = "") -> DataSet:
     Raises:
         DataError: It cannot be read.
     """
-    stamps = [file.stat().st_mtime_ns for file in (path, path / TABLE) if file.exists()]
+    # A zip may have its table beside it.
+    files = (path, path / TABLE, path.with_suffix(".csv"))
+    stamps = [file.stat().st_mtime_ns for file in files if file.exists()]
     return context.memory.get(
         ("set", str(path), version, *stamps), lambda: _open(path), lambda data: 200 * len(data)
     )
