@@ -5,13 +5,14 @@ what it does there and works on whether or not anyone looks. One job runs at a t
 the processes hold a lock of the system, and wait in the order of the folders' names.
 """
 
+import errno
 import json
 import os
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -19,10 +20,10 @@ from typing import Any
 
 from studio import paths
 from studio.checkpoints import CheckpointStore
-from studio.errors import ConfigError, TrainingError
+from studio.errors import ConfigError, StudioError, TrainingError
 from studio.training import status
 from studio.training.request import TrainRequest
-from studio.training.run import STATE_CARD
+from studio.training.saves import CARD as STATE_CARD
 from studio.training.status import (
     FINISH,
     LIVE,
@@ -43,6 +44,8 @@ LOG = "log.txt"
 _TAIL = 40
 # More points than a curve on a screen can show say nothing.
 _MOST_POINTS = 2000
+# Seconds that a job has to write its first word.
+_STARTS = 60.0
 # Processes that this one started; those that ended are asked for, or the system keeps their names.
 _started: list["subprocess.Popen[bytes]"] = []
 
@@ -110,8 +113,12 @@ def submit(request: TrainRequest) -> str:
     here = {name: str(Path(getattr(request, name)).resolve()) for name in ("data", "also")}
     request = replace(request, data=here["data"], also=here["also"] if request.also else "")
     folder = _new_folder(request.name)
-    write_json(folder / REQUEST, asdict(request))
-    _start(folder)
+    try:
+        write_json(folder / REQUEST, asdict(request))
+        _start(folder)
+    except OSError as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise _refusal(error) from error
     return folder.name
 
 
@@ -121,15 +128,22 @@ def _new_folder(name: str) -> Path:
     try:
         folder.mkdir(parents=True)
     except OSError as error:
-        raise ConfigError(
-            f"The job cannot be kept in {paths.runs()}: {error.strerror or error}."
-        ) from error
+        raise _refusal(error) from error
     return folder
+
+
+def _refusal(error: OSError) -> ConfigError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return ConfigError(
+            f"There is no space left for a job in {paths.runs()}; make room, such as by deleting "
+            "old jobs, and start it again."
+        )
+    return ConfigError(f"The job cannot be kept in {paths.runs()}: {error.strerror or error}.")
 
 
 def _start(folder: Path) -> None:
     """Start a process of its own session, which outlives this one."""
-    command = [sys.executable, "-m", "studio.training", str(folder)]
+    command = [sys.executable, "-m", *_launcher(folder), "studio.training", str(folder)]
     with (folder / LOG).open("ab") as log:
         process = subprocess.Popen(
             command,
@@ -146,6 +160,15 @@ def _start(folder: Path) -> None:
     write_json(folder / status.STATUS, {"state": QUEUED, "pid": process.pid, "time": time.time()})
 
 
+def _launcher(folder: Path) -> list[str]:
+    """Return the arguments by which several processes are started together, if that is asked."""
+    request = _read(folder).request
+    if request is None or request.processes == 1:
+        return []
+    count = str(request.processes)
+    return ["torch.distributed.run", "--standalone", "--nproc-per-node", count, "-m"]
+
+
 def jobs() -> list[Job]:
     """Read all jobs, the oldest first."""
     folder = paths.runs()
@@ -159,10 +182,15 @@ def read(name: str) -> Job:
     Raises:
         TrainingError: There is none of that name.
     """
-    return _read(_folder(name))
+    return _read(folder_of(name))
 
 
-def _folder(name: str) -> Path:
+def folder_of(name: str) -> Path:
+    """Return the folder of a job.
+
+    Raises:
+        TrainingError: There is none of that name.
+    """
     folder = paths.runs() / name
     if Path(name).name != name or not (folder / REQUEST).is_file():
         known = ", ".join(job.name for job in jobs()) or "none"
@@ -171,25 +199,41 @@ def _folder(name: str) -> Path:
 
 
 def _read(folder: Path) -> Job:
-    told = read_status(folder)
+    told = _told(folder)
     last = _last_line(folder)
     try:
         request = TrainRequest.from_dict(json.loads((folder / REQUEST).read_text(encoding="utf-8")))
         problem = ""
-    except (OSError, ValueError, TypeError, ConfigError) as error:
+    except (OSError, ValueError, TypeError, AttributeError, StudioError) as error:
         request, problem = None, f"Its {REQUEST} cannot be used: {error}"
-    step, seconds = int(last.pop("step", 0)), float(last.pop("seconds", 0.0))
+    numbers = {name: value for name, value in last.items() if isinstance(value, int | float)}
+    step, seconds = int(numbers.pop("step", 0)), float(numbers.pop("seconds", 0.0))
     return Job(
         folder.name,
         request,
         told["state"],
         step,
         seconds,
-        {name: value for name, value in last.items() if isinstance(value, int | float)},
+        numbers,
         problem or str(told.get("error", "")),
         str(told.get("checkpoint", "")),
-        tuple(f"Step {line['step']}: {line['text']}" for line in read_lines(folder / NOTES)),
+        tuple(
+            f"Step {line['step']}: {line['text']}"
+            for line in read_lines(folder / NOTES)
+            if {"step", "text"} <= line.keys()
+        ),
     )
+
+
+def _told(folder: Path) -> dict[str, Any]:
+    """Return a job's status; a job whose status is gone is not kept as one that starts for ever."""
+    told = read_status(folder)
+    if told["state"] or time.time() - (folder / REQUEST).stat().st_mtime < _STARTS:
+        return told
+    return {
+        "state": status.FAILED,
+        "error": f"Its {status.STATUS} is missing or damaged. Resume or delete the job.",
+    }
 
 
 def _last_line(folder: Path) -> dict[str, Any]:
@@ -201,12 +245,18 @@ def _last_line(folder: Path) -> dict[str, Any]:
             lines = file.read().decode("utf-8", "replace").splitlines()
     except OSError:
         return {}
-    for line in reversed(lines):
+    return next(iter(list(_parsed(lines))[-1:]), {})
+
+
+def _parsed(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
+    """Read lines of a progress; what is none, half a line or somebody's own, is left out."""
+    for line in lines:
         try:
-            return dict(json.loads(line))
+            values = json.loads(line)
         except ValueError:
             continue
-    return {}
+        if isinstance(values, dict) and isinstance(values.get("step"), int):
+            yield values
 
 
 def history(name: str, most: int = _MOST_POINTS) -> list[dict[str, Any]]:
@@ -224,7 +274,40 @@ def history(name: str, most: int = _MOST_POINTS) -> list[dict[str, Any]]:
     Raises:
         TrainingError: There is no such job.
     """
-    lines = read_lines(_folder(name) / PROGRESS)
+    return news(name, most=most)[0]
+
+
+def news(
+    name: str, place: int = 0, most: int = _MOST_POINTS
+) -> tuple[list[dict[str, Any]], int, bool]:
+    """Read what a job wrote since somebody looked last, however long it is.
+
+    Args:
+        name: Of the job.
+        place: Returned last; 0 reads everything.
+        most: Lines that are returned at most, as for :func:`history`.
+
+    Returns:
+        The lines, the place behind them, and whether these are all there are: a job that went back
+        to its last save has written its progress anew.
+
+    Raises:
+        TrainingError: There is no such job.
+    """
+    try:
+        with (folder_of(name) / PROGRESS).open("rb") as file:
+            # What stands before the place must still end a line.
+            file.seek(max(0, place - 1))
+            anew = place <= 0 or file.read(1) != b"\n"
+            file.seek(0 if anew else place)
+            whole, end, _ = file.read().rpartition(b"\n")
+    except OSError:
+        return [], 0, True
+    read = list(_parsed(whole.decode("utf-8", "replace").splitlines()))
+    return _thinned(read, most), (0 if anew else place) + len(whole + end), anew
+
+
+def _thinned(lines: list[dict[str, Any]], most: int) -> list[dict[str, Any]]:
     every = max(1, -(-len(lines) // most))
     return [
         line
@@ -239,7 +322,7 @@ def sheets(name: str) -> list[tuple[int, Path]]:
     Raises:
         TrainingError: There is no such job.
     """
-    found = (_folder(name) / SHEETS).glob("[0-9]*.png")
+    found = (folder_of(name) / SHEETS).glob("[0-9]*.png")
     return sorted((int(path.stem), path) for path in found if path.stem.isdecimal())
 
 
@@ -267,7 +350,7 @@ def finish(name: str) -> None:
     Raises:
         TrainingError: There is no such job, it is done, or it has no save to end with.
     """
-    folder = _folder(name)
+    folder = folder_of(name)
     job = _read(folder)
     if job.state == status.SUCCEEDED:
         raise TrainingError(f"The job {name} is a checkpoint already: {job.checkpoint}.")
@@ -279,7 +362,7 @@ def finish(name: str) -> None:
 
 
 def _ask(name: str, wish: str) -> None:
-    folder = _folder(name)
+    folder = folder_of(name)
     job = _read(folder)
     if not job.is_live:
         raise TrainingError(f"The job {name} is {job.state}; only a live one can do that.")
@@ -292,7 +375,7 @@ def log_tail(name: str) -> str:
     Raises:
         TrainingError: There is no such job.
     """
-    file = _folder(name) / LOG
+    file = folder_of(name) / LOG
     lines = file.read_text(encoding="utf-8", errors="replace").splitlines() if file.exists() else []
     return "\n".join(lines[-_TAIL:])
 
@@ -313,7 +396,7 @@ def resume(name: str) -> None:
         TrainingError: There is no such job, or it is live or done.
         ConfigError: Its request was damaged.
     """
-    folder = _folder(name)
+    folder = folder_of(name)
     job = _read(folder)
     if job.request is None:
         raise ConfigError(f"The job {name} cannot go on. {job.error}")
@@ -329,7 +412,7 @@ def delete(name: str) -> None:
     Raises:
         TrainingError: There is no such job, or it is live.
     """
-    folder = _folder(name)
+    folder = folder_of(name)
     if _read(folder).is_live:
         raise TrainingError(f"The job {name} is live; stop it first.")
     shutil.rmtree(folder)

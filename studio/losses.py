@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from studio import together
+
 
 class AdversarialLoss(Protocol):
     """The two sides of an adversarial game, on unbounded scores of shape (B,) each."""
@@ -67,6 +69,7 @@ def matching_critic_loss(
     fake: Tensor,
     wrong: Tensor,
     weight: float,
+    observe: Callable[[Tensor], None] = lambda scores: None,
 ) -> Tensor:
     """Tell pictures of one kind from fakes and from the other kind (Reed et al. 2016, section 4).
 
@@ -77,11 +80,13 @@ def matching_critic_loss(
         fake: As ``real``; no gradient reaches whoever made it.
         wrong: As ``real``, real pictures of the other kind.
         weight: Of the pair real and wrong; 0 does not look at ``wrong``.
+        observe: Is shown the (B,) scores of the real pictures.
 
     Returns:
         Scalar that the critic minimizes.
     """
     real_scores = critic(real)
+    observe(real_scores.detach())
     against_fake = loss.critic(real_scores, critic(fake.detach()))
     if weight == 0:
         return against_fake
@@ -102,7 +107,7 @@ def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Ten
     Returns:
         Scalar: batch mean of (norm - 1) squared, at random points between real and fake.
     """
-    weight = torch.rand(len(real), 1, 1, 1, device=real.device)
+    weight = together.rand(len(real), 1, 1, 1, device=real.device)
     between = torch.lerp(real.float(), fake.float(), weight).requires_grad_()
     with torch.autocast(between.device.type, enabled=False):
         (gradient,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)

@@ -11,7 +11,7 @@ from studio.checkpoints import CheckpointStore
 from studio.cli import main
 from studio.errors import ConfigError, TrainingError
 from studio.training.request import TrainRequest
-from studio.training.run import STATE_CARD
+from studio.training.saves import CARD as STATE_CARD
 from studio.training.status import PROGRESS, REQUEST, STATUS, STOP, write_json
 
 

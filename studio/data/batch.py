@@ -65,6 +65,11 @@ class Batch:
     def __len__(self) -> int:
         return len(self.images)
 
+    def select(self, rows: Tensor) -> "Batch":
+        """Return the pictures of (N,) row numbers."""
+        own = (self.images, self.attributes, self.identity, self.eyes)
+        return Batch(*(one[rows.to(one.device)] for one in own))
+
     def to(self, device: torch.device) -> "Batch":
         """Move to a device, pictures with their channels last in memory."""
         if device.type == "cpu":

@@ -1,11 +1,15 @@
 """Endless seeded batches whose position is one number, so that a run resumes exactly."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
+from studio import together
 from studio.data.batch import Batch
 from studio.data.folder import Labelled
 from studio.errors import DataError
@@ -92,7 +96,11 @@ def _stream(rows: Indices, batch_size: int, seed: int) -> Callable[[int], Indice
 
 
 class Batches(Iterator[Batch]):
-    """An endless iterator of batches; ``position`` is its whole state."""
+    """An endless iterator of batches; ``position`` is its whole state.
+
+    For a graphics card the next batch is read while the present one trains, and pictures travel as
+    bytes from pinned memory; they become numbers, and are mirrored, where they are used.
+    """
 
     def __init__(
         self,
@@ -103,6 +111,9 @@ class Batches(Iterator[Batch]):
         *,
         seed: int,
         flip: bool = True,
+        shared: bool = False,
+        device: torch.device | str = "cpu",
+        ahead: bool | None = None,
     ) -> None:
         """Prepare to read batches.
 
@@ -113,6 +124,10 @@ class Batches(Iterator[Batch]):
             rows: From a sampling function.
             seed: Of the mirroring.
             flip: Mirror each picture left to right with probability one half.
+            shared: Whether ``rows`` gives the batch of all processes, each of which takes a share.
+            device: Where the batches are wanted.
+            ahead: Whether to read the next batch in a thread; by default where the device is not
+                the processor, which has nothing to wait for.
         """
         self.position = 0
         self._pictures = data.pictures(size)
@@ -122,19 +137,53 @@ class Batches(Iterator[Batch]):
         self._rows = rows
         self._seed = seed
         self._flip = flip
+        self._share: Callable[[Any], Any] = together.share if shared else lambda whole: whole
+        self._device = torch.device(device)
+        if ahead is None:
+            ahead = self._device.type != "cpu"
+        self._reader = ThreadPoolExecutor(1) if ahead else None
+        self._next: tuple[int, Future[_Read]] | None = None
 
     def __next__(self) -> Batch:
-        rows = self._rows(self.position)
-        pictures = self._pictures[rows]
-        eyes = self._eyes[rows].clone()
-        if self._flip:
-            mirrored = np.random.default_rng([self._seed, 7, self.position]).random(len(rows)) < 0.5
-            pictures[mirrored] = pictures[mirrored][:, :, ::-1]
-            chosen = torch.from_numpy(mirrored)
-            # A mirrored face's left eye is the one that was on the right.
-            eyes[chosen] = eyes[chosen].flip(1)
-            eyes[chosen, :, 0] = 1 - eyes[chosen, :, 0]
+        read = self._expected()
         self.position += 1
+        if self._reader:
+            self._next = self.position, self._reader.submit(self._read, self.position)
+        return self._placed(read)
+
+    def _expected(self) -> "_Read":
+        """Return what belongs to the position, which may have been set since the last batch."""
+        if self._next is None or self._next[0] != self.position:
+            return self._read(self.position)
+        return self._next[1].result()
+
+    def _read(self, position: int) -> "_Read":
+        """Read a batch from the disk; chance falls on the whole one, however many share it."""
+        whole = self._rows(position)
+        chances = np.random.default_rng([self._seed, 7, position]).random(len(whole))
+        rows, mirrored = self._share(whole), self._share(chances < 0.5) & self._flip
+        pictures = torch.from_numpy(self._pictures[rows])
+        if self._device.type == "cuda":
+            pictures = pictures.pin_memory()
+        return _Read(rows, pictures, torch.from_numpy(mirrored))
+
+    def _placed(self, read: "_Read") -> Batch:
+        chosen, eyes = read.mirrored, self._eyes[read.rows].clone()
+        # A mirrored face's left eye is the one that was on the right.
+        eyes[chosen] = eyes[chosen].flip(1)
+        eyes[chosen, :, 0] = 1 - eyes[chosen, :, 0]
+        pictures = read.pictures.to(self._device, non_blocking=True)
+        there = chosen.to(self._device)
+        pictures[there] = pictures[there].flip(2)
         # Channels stay last in memory: the permuted view is what fast convolutions want.
-        images = torch.from_numpy(pictures).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
-        return Batch(images, self._attributes[rows], self._identity[rows], eyes)
+        images = pictures.permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
+        batch = Batch(images, self._attributes[read.rows], self._identity[read.rows], eyes)
+        return batch.to(self._device)
+
+
+class _Read(NamedTuple):
+    """A batch as it is read: row numbers, (B, S, S, 3) bytes, and which are to be mirrored."""
+
+    rows: Indices
+    pictures: Tensor
+    mirrored: Tensor

@@ -39,7 +39,7 @@ def evaluate(
             a small set may lack the latter.
         part: ``validation`` while choosing between checkpoints, ``test`` for the card.
         instrument: The classifier that judges swaps of photographs; swaps of rendered heads are
-            compared with the truth, which can be rendered too.
+            compared with the truth where it can be rendered too.
         pairs: Of donors and receivers, 0 for all, or for 128 rendered ones; or of pictures to
             interpolate between, 0 for 64; or photographs for each slider and faces for each
             attribute, 0 for 60 and 100.
@@ -75,7 +75,7 @@ def evaluate(
             return numbers | interpolation.interpolation_numbers(
                 bench, data, part, realness, count=pairs, seed=seed
             )
-        if truth.is_rendered(data):
+        if truth.is_rendered(data) and attribute in truth.OBJECTS:
             return numbers | truth.truth_numbers(bench, attribute, part, count=pairs, seed=seed)
         judge = swaps.find_instrument(models, instrument, attribute)
         numbers |= swaps.swap_numbers(bench, judge, chosen, attribute, count=pairs, seed=seed)

@@ -44,6 +44,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from studio import together
 from studio.data.batch import Batch, DataSpec
 from studio.errors import ConfigError
 from studio.latents import Latents
@@ -357,7 +358,7 @@ class EquilibriumObjective(_FixedClassifierObjective):
         if step == 0:
             self._prepare_adversary(images, float(reconstruction.detach()))
         real, fake = self.energy(images), self.energy(made.detach())
-        balance = (self.config.gamma * real - fake).detach()
+        balance = together.mean((self.config.gamma * real - fake).detach())
         # Berthelot et al. 2017, section 3.4: falls when training goes well.
         convergence = real.detach() + balance.abs()
         game = {"k": self.k.clone(), "convergence": convergence, "energy": real.detach()}
@@ -492,11 +493,11 @@ class MappingObjective(_FixedClassifierObjective):
         """
         config, half = self.config, len(batch) // 2
         own = batch.attributes[:half]
-        others = torch.rand(half, 1, device=own.device) < _ALL_TAKEN
+        others = together.rand(half, 1, device=own.device) < _ALL_TAKEN
         column = torch.randint(own.shape[1], (half, 1), device=own.device)
         turned = torch.zeros_like(own, dtype=torch.bool).scatter_(1, column, value=True)
         if config.edit_turned > 0:
-            turned |= torch.rand(own.shape, device=own.device) < config.edit_turned
+            turned |= together.rand(*own.shape, device=own.device) < config.edit_turned
         # An unknown one becomes known.
         wanted = torch.where(turned, (own < 1).to(own.dtype), own)
         wanted = torch.where(others, batch.attributes[half : 2 * half], wanted)

@@ -28,10 +28,12 @@ Departures from the paper:
     transplants at partial strength are kept in proportion (``strength_weight``);
     the critics see real pictures of the wrong kind as fakes, too (``mismatch_weight``; Reed et al.
     2016), so that a realistic crossbreed without the object does not pass.
-    Two options that no recipe sets:
+    Three options that no recipe sets:
     crossbreeds are encoded again, where Bu must give u and A0 nothing (``consistency_weight``);
     the critics see all pictures moved a little and lit differently (``augmented_critics``; Zhao et
-    al. 2020), so that no pattern of single pixels can fool them.
+    al. 2020), so that no pattern of single pixels can fool them;
+    or only some, the more the surer they are of all real ones (``adaptive_augmentation``; Karras et
+    al. 2020), so that few pictures are not learnt by heart.
 """
 
 from collections.abc import Iterator, Mapping
@@ -42,6 +44,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from studio import together
 from studio.data.batch import Batch, DataSpec
 from studio.errors import ConfigError
 from studio.latents import Latents
@@ -63,7 +66,7 @@ from studio.methods.base import (
     OptimizerConfig,
     Update,
 )
-from studio.nn.augmentation import jitter_light, jitter_place
+from studio.nn.augmentation import AdaptiveAugmentation, jitter_light, jitter_place
 from studio.nn.blocks import Norm, initialize
 from studio.nn.networks import ConvCritic, ConvDecoder, ConvEncoder
 
@@ -121,6 +124,8 @@ class GeneGANConfig(Config):
             change: only the encoder can say that it is the same smile on another face.
         mismatch_weight: Of real pictures of the wrong kind among a critic's fakes.
         augmented_critics: Show critics every picture moved, scaled, turned and lit at random.
+        adaptive_augmentation: Show critics some pictures so, the more the surer they are of all
+            real ones; for sets of a few hundred pictures.
         judged_reproductions: Share of the critics' fakes that are reproductions, not crossbreeds.
             L1 alone is content with a faint ghost of the object where there is none.
         own_epsilon: Share of the B0 children that are decoded with their own ε instead of 0. With 0
@@ -152,6 +157,7 @@ class GeneGANConfig(Config):
     consistency_weight: float = 0.0
     mismatch_weight: float = 0.0
     augmented_critics: bool = False
+    adaptive_augmentation: bool = False
     judged_reproductions: float = 0.0
     own_epsilon: float = 0.0
     clip: float = 0.0
@@ -265,6 +271,7 @@ class GeneGANObjective(Objective):
         initialize(self.critic_with)
         initialize(self.critic_without)
         self.adversarial = ADVERSARIAL[config.recipe]
+        self.augmentation = AdaptiveAugmentation() if config.adaptive_augmentation else None
 
     def players(self) -> dict[str, list[nn.Parameter]]:
         """Return the two players: the critics together, and the generator."""
@@ -313,7 +320,7 @@ class GeneGANObjective(Objective):
             backgrounds, objects = [a, a, b, b], [u, zero, u, own]
             if self.config.strength_weight > 0:
                 some = slice(0, (len(u) + 1) // 2)
-                strengths = torch.rand(len(u[some]), 1, 1, 1, device=u.device)
+                strengths = together.rand(len(u[some]), 1, 1, 1, device=u.device)
                 backgrounds.append(b[some])
                 objects.append(u[some] * strengths)
             au, a0, bu, b0, *rest = self._decode(backgrounds, objects)
@@ -325,7 +332,7 @@ class GeneGANObjective(Objective):
         share = self.config.own_epsilon
         if share == 0:
             return torch.zeros_like(epsilon)
-        kept = torch.rand(len(epsilon), 1, 1, 1, device=epsilon.device) < share
+        kept = together.rand(len(epsilon), 1, 1, 1, device=epsilon.device) < share
         return epsilon * kept
 
     def _decode(self, backgrounds: list[Tensor], objects: list[Tensor]) -> tuple[Tensor, ...]:
@@ -341,12 +348,16 @@ class GeneGANObjective(Objective):
             "critic_with": (self.critic_with, showing, fake_showing, plain),
             "critic_without": (self.critic_without, plain, fake_plain, showing),
         }
-        weight = self.config.mismatch_weight
+        weight, seen = self.config.mismatch_weight, list[Tensor]()
         terms = {
-            name: matching_critic_loss(self.adversarial, *side, weight)
+            name: matching_critic_loss(self.adversarial, *side, weight, seen.append)
             for name, side in sides.items()
         }
-        return Update("critics", sum(terms.values(), torch.zeros(())), _detached(terms))
+        told = _detached(terms)
+        if self.augmentation is not None:
+            self.augmentation.observe(torch.cat(seen))
+            told["augmentation"] = self.augmentation.probability.clone()
+        return Update("critics", sum(terms.values(), torch.zeros(())), told)
 
     def _generator_update(self, children: Children) -> Update:
         """Weigh the losses of the generator (Eq. 3)."""
@@ -384,16 +395,16 @@ class GeneGANObjective(Objective):
 
     def _shown(self, images: Tensor) -> Tensor:
         """Return what a critic is shown of pictures."""
-        if not self.config.augmented_critics:
-            return images
         # Random numbers are drawn where the pictures are.
         with images.device:
-            return jitter_light(jitter_place(images))
+            if self.config.augmented_critics:
+                return jitter_light(jitter_place(images))
+            return images if self.augmentation is None else self.augmentation(images)
 
     def _nulling(self, children: Children) -> Tensor:
         """Measure what is left of the object where there is none (Eq. 3, L_ε)."""
-        left = children.epsilon.abs().mean()
-        return left / children.u.abs().mean() if self.config.relative_nulling else left
+        left = together.mean(children.epsilon.abs())
+        return left / together.mean(children.u.abs()) if self.config.relative_nulling else left
 
     def _consistency(self, children: Children) -> Tensor:
         """Ask that the encoder finds in crossbreeds what was put into them; 0 where it is off."""
@@ -402,7 +413,8 @@ class GeneGANObjective(Objective):
         crossbreeds = self.model.encode(torch.cat([children.bu, children.a0]))
         given, left = crossbreeds.parts["object"].chunk(2)
         u = children.u.detach()
-        return ((given - u).abs().mean() + left.abs().mean()) / u.abs().mean()
+        missed = together.mean((given - u).abs()) + together.mean(left.abs())
+        return missed / together.mean(u.abs())
 
     def _critic_steps(self, step: int) -> int:
         every = self.config.burst_every

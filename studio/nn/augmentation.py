@@ -6,8 +6,49 @@ All are differentiable in the pictures, so that a critic's can pass gradients on
 import math
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
+
+from studio import together
+
+# The share of real pictures that a critic takes for real, beyond the others, which is healthy.
+_HEALTHY_SIGN = 0.6
+# Real pictures that a critic sees while the probability goes from 0 to 1.
+_FULL_WAY = 20_000
+# Where nearly every picture is changed, the changes leak into what is made (section 2.2).
+_MOST = 0.8
+
+
+class AdaptiveAugmentation(nn.Module):
+    """Change what critics see, the more often the more they learn by heart (Karras et al. 2020).
+
+    Where few pictures are real, critics come to know each of them, and what they ask for is no
+    longer how the pictures look. The mean sign of their scores of real pictures tells: near 1 they
+    are sure of all of them. Then pictures are moved and lit differently with a higher probability.
+    """
+
+    probability: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("probability", torch.zeros(()))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Move and light some of (B, 3, H, W) images in [-1, 1], each with the probability."""
+        # A random number is never below 0.
+        moved = self._some(jitter_place(images), images)
+        return self._some(jitter_light(moved), moved)
+
+    def _some(self, changed: Tensor, images: Tensor) -> Tensor:
+        chosen = together.rand(len(images), 1, 1, 1, device=images.device) < self.probability
+        return torch.where(chosen, changed, images)
+
+    @torch.no_grad()
+    def observe(self, scores: Tensor) -> None:
+        """Look at (B,) unbounded scores of real pictures, and change the probability by them."""
+        sign = together.mean(scores.float().sign())
+        step = torch.sign(sign - _HEALTHY_SIGN) * len(scores) * together.size() / _FULL_WAY
+        self.probability.add_(step).clamp_(0, _MOST)
 
 
 def jitter_light(images: Tensor) -> Tensor:

@@ -2,6 +2,8 @@
 
 It reads ``request.json`` of the run folder, waits until its device is free, trains or continues,
 and keeps ``status.json`` up to date, which is all that anyone needs to know about it.
+
+``torchrun --nproc-per-node N -m studio.training RUN_FOLDER`` does the same with N processes.
 """
 
 import json
@@ -9,12 +11,17 @@ import os
 import sys
 import time
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import torch
+import torch.distributed as dist
 from filelock import FileLock, Timeout
 
-from studio import paths
+from studio import paths, together
 from studio.errors import ConfigError, StudioError
 from studio.training.request import TrainRequest, pick_device
 from studio.training.run import run
@@ -32,6 +39,8 @@ from studio.training.status import (
     write_json,
 )
 
+# People who look at pictures go first.
+NICENESS = 10
 # How often a waiting process looks whether it is to give up.
 PATIENCE = 1.0
 
@@ -54,36 +63,65 @@ def main(arguments: list[str]) -> int:
         sys.stderr.write(f"There is no run folder {folder}.\n")
         return 2
     try:
-        _work(folder, _read_request(folder))
+        with _joined() as leads:
+            _work(folder, _read_request(folder), leads=leads)
     except Exception as error:
         # Whoever reads the run folder must learn of any failure; the log has the details.
         traceback.print_exc()
         known = isinstance(error, StudioError)
-        _write(folder, FAILED, error=str(error) if known else f"{type(error).__name__}: {error}")
+        # A mistake is one in all processes, and the first one says it.
+        if not known or not int(os.environ.get("RANK", "0")):
+            told = str(error) if known else f"{type(error).__name__}: {error}"
+            _write(folder, FAILED, error=told)
         return 1
     return 0
+
+
+@contextmanager
+def _joined() -> Iterator[bool]:
+    """Join the other processes that torchrun has started, if it has; say whether this one leads."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        yield True
+        return
+    # The first one may wait for the device for as long as another job takes.
+    patience = timedelta(days=30)
+    if torch.cuda.is_available():
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+        dist.init_process_group("nccl", timeout=patience)
+    else:
+        dist.init_process_group("gloo", timeout=patience)
+    try:
+        yield dist.get_rank() == 0
+    finally:
+        dist.destroy_process_group()
 
 
 def _read_request(folder: Path) -> TrainRequest:
     try:
         return TrainRequest.from_dict(json.loads((folder / REQUEST).read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError, AttributeError) as error:
         raise ConfigError(f"{folder} has no readable {REQUEST}: {error}.") from error
 
 
-def _work(folder: Path, request: TrainRequest) -> None:
-    _write(folder, QUEUED)
-    lock = _take_device(folder, pick_device(request.device).type)
-    if lock is None:
-        _write(folder, CANCELLED)
+def _work(folder: Path, request: TrainRequest, *, leads: bool) -> None:
+    """Wait for the device and train; only the process that leads says so."""
+
+    def say(state: str, **details: str) -> None:
+        if leads:
+            _write(folder, state, **details)
+
+    say(QUEUED)
+    lock = _take_device(folder, pick_device(request.device).type) if leads else None
+    if not together.agree([lock is not None])[0]:
+        say(CANCELLED)
         return
-    with lock:
-        _write(folder, RUNNING)
+    with lock or nullcontext():
+        say(RUNNING)
         checkpoint = run(request, folder)
     if checkpoint is None:
-        _write(folder, PAUSED)
+        say(PAUSED)
     else:
-        _write(folder, SUCCEEDED, checkpoint=str(checkpoint))
+        say(SUCCEEDED, checkpoint=str(checkpoint))
 
 
 def _take_device(folder: Path, device: str) -> FileLock | None:
@@ -110,4 +148,6 @@ def _write(folder: Path, state: str, **details: str) -> None:
 
 
 if __name__ == "__main__":
+    if hasattr(os, "nice"):
+        os.nice(NICENESS)
     sys.exit(main(sys.argv[1:]))

@@ -1,7 +1,6 @@
 """From a request to a checkpoint: data, stages in order, saving, exact resume."""
 
 import ctypes
-import json
 import math
 import sys
 import time
@@ -12,11 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from studio import methods, paths
-from studio.checkpoints import Card, CheckpointStore, compact, load_strict
+from studio import courtesy, methods, paths, together
+from studio.checkpoints import Card, CheckpointStore, load_strict
 from studio.data import loading
 from studio.data.batch import DataSpec
 from studio.data.folder import DataSet, Labelled, open_set
@@ -24,15 +22,27 @@ from studio.data.joined import JoinedSet
 from studio.errors import CheckpointError, ConfigError, TrainingError
 from studio.methods.base import FitStage, GradientStage, Method, Objective, Stage
 from studio.methods.evaluators import AttributeClassifier
+from studio.training.best import Best
+from studio.training.guards import DivergenceError, Guard
+from studio.training.heldout import LEAST, HeldOut
+from studio.training.progress import Progress, drop_later
 from studio.training.request import TrainRequest, pick_device, pick_precision, read_only
 from studio.training.samples import sample_sheet
-from studio.training.status import PROGRESS, REQUEST, STOP, write_json
-from studio.training.trainer import Terms, Trainer
+from studio.training.saves import STATE, Save, Saves
+from studio.training.status import (
+    FINISH,
+    PROGRESS,
+    REQUEST,
+    SAMPLE,
+    SAVE,
+    SHEETS,
+    STOP,
+    add_note,
+    answered,
+    write_json,
+)
+from studio.training.trainer import Terms, Trainer, below
 
-STATE = "state.safetensors"
-STATE_CARD = "state.json"
-# Whoever looks at a run sees lines that are at most so many seconds old.
-_FLUSH_EVERY = 2.0
 SAMPLINGS: dict[str, loading.Sampling] = {
     "uniform": loading.uniform,
     "contrast": loading.contrast,
@@ -67,10 +77,13 @@ def run(
     root = destination or paths.user_checkpoints()
     if (root / request.name).exists():
         raise ConfigError(f"There is a checkpoint {request.name} already; choose another tag.")
-    write_json(folder / REQUEST, asdict(request))
+    if together.rank() == 0:
+        write_json(folder / REQUEST, asdict(request))
     session = _Session(request, folder, root)
     if not session.train(report):
         return None
+    if not session.leads:
+        return root / request.name
     return session.save_checkpoint(root)
 
 
@@ -103,7 +116,33 @@ class _Session:
         if request.parent:
             self._start_from_parent()
         self.seconds = 0.0
+        # Steps that were taken when the last stage ended.
+        self.taken = 0
+        self.leads = together.rank() == 0
+        self.saves = Saves(folder)
+        self.held_out = HeldOut(self.data.part("validation"), self.spec, self.device)
+        self.parts = 1
+        self.best = Best(folder, request.patience)
+        self.finishing = False
+        self._check_patience()
         self._enter(0)
+
+    def _check_patience(self) -> None:
+        """Refuse to stop early where nothing says when.
+
+        Raises:
+            ConfigError: The method or the data gives no held-out result to wait for.
+        """
+        if not self.request.patience:
+            return
+        if sum(isinstance(one, GradientStage) for one in self.stages) > 1:
+            raise ConfigError(f"{self.method.title} trains in stages; it cannot stop early.")
+        if self.held_out.error(self.model.to(self.device)) is None:
+            raise ConfigError(
+                f"To stop early, {self.method.title} needs a result on held-out pictures: either "
+                f"it has none, or the validation part of {self.data.name} has fewer than {LEAST}. "
+                "Set patience to 0."
+            )
 
     def _attributes(self) -> tuple[str, ...]:
         """Return the attributes that can be learnt: some training pictures have them, some not."""
@@ -119,6 +158,7 @@ class _Session:
         if isinstance(stage, GradientStage):
             self.trainer = self._build(stage)
             self.batches = self._batches(stage)
+            self.guard = Guard(self.trainer.steps)
 
     @property
     def _start(self) -> int:
@@ -137,6 +177,7 @@ class _Session:
             steps=self.ends[self.index] - self._start,
             device=self.device,
             precision="bf16" if precision == "bf16" else "fp32",
+            compiled=self.request.compile,
         )
 
     def _parents_config(self) -> dict[str, Any]:
@@ -181,7 +222,9 @@ class _Session:
         # A stage that the parent's run left out has left nothing, and begins anew.
         if self.request.parent and (left or len(self.stages) == 1):
             model = {name: tensor for name, tensor in own.items() if name.startswith("model.")}
-            load_strict(objective, {**model, **left}, self.request.parent)
+            # What an algorithm counts begins anew where the parent did not count it.
+            counted = {name: tensor for name, tensor in own.items() if tensor.dim() == 0}
+            load_strict(objective, {**counted, **model, **left}, self.request.parent)
 
     def _feature_maps(self, checkpoint: str) -> Callable[[Tensor], list[Tensor]]:
         """Load the evaluator whose feature maps a loss compares.
@@ -195,20 +238,27 @@ class _Session:
 
     def _batches(self, stage: GradientStage) -> loading.Batches:
         sampling = SAMPLINGS[stage.sampling]
-        rows = sampling(
-            self.train_part, stage.attribute, self.request.batch_size, self.request.seed
-        )
-        return self._read(rows, flip=stage.flip)
+        whole = self.request.batch_size * together.size()
+        rows = sampling(self.train_part, stage.attribute, whole, self.request.seed)
+        return self._read(rows, flip=stage.flip, shared=True)
 
-    def _read(self, rows: Callable[[int], loading.Indices], *, flip: bool) -> loading.Batches:
-        request = self.request
-        attributes = self.spec.attributes
+    def _read(self, rows: Callable[[int], loading.Indices], **options: bool) -> loading.Batches:
         return loading.Batches(
-            self.train_part, request.size, attributes, rows, seed=request.seed, flip=flip
+            self.train_part,
+            self.request.size,
+            self.spec.attributes,
+            rows,
+            seed=self.request.seed,
+            device=self.device,
+            **options,
         )
 
     def train(self, report: Callable[[int, Terms], None]) -> bool:
-        """Run to the end; False when a stop file paused it."""
+        """Run to the end; False when somebody paused it.
+
+        Raises:
+            DivergenceError: Training went wrong; the run stands at its last good save.
+        """
         self._restore()
         self.started = time.monotonic()
         while True:
@@ -224,102 +274,203 @@ class _Session:
             self._enter(self.index + 1)
 
     def _step(self, report: Callable[[int, Terms], None]) -> bool:
-        """Take the steps of a stage that gradients solve; False when a stop file paused it."""
-        progress = (self.folder / PROGRESS).open("a", encoding="utf-8")
-        begun, name = self._start, self.stages[self.index].name
-        flushed = time.monotonic()
+        """Take the steps of a stage that gradients solve; False when somebody paused it."""
+        with Progress(self.folder, leads=self.leads) as progress:
 
-        def after(step: int, terms: Terms) -> None:
-            nonlocal flushed
-            done = begun + step
-            line: dict[str, Any] = {"step": done, "seconds": round(self._elapsed(), 3)}
-            if len(self.stages) > 1:
-                line["stage"] = name
-            progress.write(json.dumps({**line, **terms}) + "\n")
-            report(done, terms)
-            if time.monotonic() - flushed > _FLUSH_EVERY:
-                progress.flush()
-                flushed = time.monotonic()
-            if done % self.request.save_every == 0 or done == self.ends[self.index]:
-                progress.flush()
-                self._save(done)
+            def after(step: int, terms: Terms) -> None:
+                done = self._start + step
+                line = self._line(done, terms)
+                self.guard.see(step, terms)
+                due = done % self.request.save_every == 0 or done == self.ends[self.index]
+                if due:
+                    line |= self._look(step)
+                progress.add(line)
+                report(done, terms)
+                self._tell_parts(done)
+                if due:
+                    progress.flush()
+                    self._save(done)
 
-        with progress:
-            self.trainer.fit(self.batches, lambda step: not self._stopped(), after)
-        done = begun + self.trainer.step
+            try:
+                self.trainer.fit(self.batches, self._before, after)
+            except DivergenceError as error:
+                raise self._rolled_back(error) from error
+        done = self._start + self.trainer.step
+        if self.finishing or self.best.is_over:
+            self._save(done)
+            return True
         if done < self.ends[self.index]:
             self._save(done)
         return done == self.ends[self.index]
+
+    def _before(self, step: int) -> bool:
+        """Do what was asked for, and say whether to go on."""
+        courtesy.give_way(self.device.type)
+        # Only one process reads and answers; the others hear of it.
+        here = self.leads
+        stop, finish, save, sample = together.agree(
+            (
+                here and (self.folder / STOP).exists(),
+                here and (self.folder / FINISH).exists(),
+                here and answered(self.folder, SAVE),
+                here and answered(self.folder, SAMPLE),
+            )
+        )
+        done = self._start + step
+        if save:
+            self._save(done)
+        elif sample:
+            self._draw_samples(done)
+        self.finishing = finish and self._may_finish(done)
+        return not (stop or self.finishing or self.best.is_over)
+
+    def _may_finish(self, done: int) -> bool:
+        """Say whether what follows could do without the steps that are left."""
+        later = [
+            one.name for one in self.stages[self.index + 1 :] if isinstance(one, GradientStage)
+        ]
+        if later and self.leads:
+            (self.folder / FINISH).unlink(missing_ok=True)
+            add_note(
+                self.folder,
+                done,
+                f"It cannot end here: the stage {later[0]} has not begun. It goes on.",
+            )
+        return not later
+
+    def _line(self, done: int, terms: Terms) -> dict[str, Any]:
+        """Return what is written of a step."""
+        line: dict[str, Any] = {"step": done, "seconds": round(self._elapsed(), 3)}
+        if len(self.stages) > 1:
+            line["stage"] = self.stages[self.index].name
+        return {**line, **terms}
+
+    def _tell_parts(self, done: int) -> None:
+        """Say it when memory ran out and batches are taken in parts."""
+        if self.trainer.parts == self.parts:
+            return
+        self.parts = self.trainer.parts
+        self._note(
+            done,
+            f"Memory ran out: each batch of {self.request.batch_size} is taken in {self.parts} "
+            "parts from here on, which is slower and trains nearly the same.",
+        )
+
+    def _note(self, done: int, text: str) -> None:
+        if self.leads:
+            add_note(self.folder, done, text)
+
+    def _look(self, step: int) -> dict[str, float]:
+        """Look at held-out pictures before a save: is it going well, and better than before?
+
+        Raises:
+            DivergenceError: The pictures are all the same.
+        """
+        model = self.trainer.model
+        trouble = None
+        try:
+            self.guard.see_samples(step, self.held_out.diversity(model))
+        except DivergenceError as found:
+            trouble = found
+        # Processes that stop must all do so.
+        if together.agree([trouble is not None])[0]:
+            raise trouble or DivergenceError("The model's pictures are all the same", step - 1)
+        error = self.held_out.error(model)
+        if error is None:
+            return {}
+        state = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
+        state |= {f"rest.{name}": one for name, one in _critics(self.trainer.objective).items()}
+        self.best.compare(self._start + step, error, state)
+        return {"held_out": round(error, 6)}
+
+    def _rolled_back(self, error: DivergenceError) -> DivergenceError:
+        """Go back to the last good save, and say what happened."""
+        done = self._start + self.trainer.step
+        back = self.saves.roll_back(self._start + error.since) if self.leads else 0
+        text = (
+            f"{error} at step {done}: training stopped and went back to "
+            + (f"its last good save, step {back}" if back else "its beginning, having no save")
+            + ". Clone the job with a lower learning rate"
+            + (", or finish it where it stands." if back else ".")
+        )
+        self._note(done, text)
+        return DivergenceError(text, error.since)
 
     def _fit(self, stage: FitStage) -> None:
         """Solve a stage that has no steps."""
         size, count = self.request.batch_size, min(len(self.train_part), stage.most)
         batches = self._read(loading.in_order(count, size), flip=False)
         model = self.model.to(self.device).eval()
-        stage.fit(model, (next(batches).to(self.device) for _ in range(math.ceil(count / size))))
+        stage.fit(model, (next(batches) for _ in range(math.ceil(count / size))))
 
     def _leave(self) -> None:
         """Keep what the present stage has made: the weights to ship, and its critics."""
+        self.taken = self._start + self.trainer.step
         self.model.load_state_dict(self.trainer.model.state_dict())
         self.rest |= _critics(self.trainer.objective)
-
-    def _stopped(self) -> bool:
-        return (self.folder / STOP).exists()
+        if not self.best.is_over:
+            return
+        kept = self.best.load()
+        self.model.load_state_dict(below(kept, "model."))
+        self.rest |= below(kept, "rest.")
+        self._note(
+            self.taken,
+            "It ended early: the result on pictures that it does not learn from was best at step "
+            f"{self.best.step}, and the checkpoint is what it was then.",
+        )
+        self.taken = self.best.step
 
     def _elapsed(self) -> float:
         return self.seconds + time.monotonic() - self.started
 
     def _save(self, step: int) -> None:
-        """Write the state beside the old one, then exchange both files' roles by one rename."""
-        state = f"{step:08d}.{STATE}"
+        """Keep everything that the next step depends on, and show what the model does."""
+        if not self.leads:
+            return
         left = {f"rest.{name}": tensor for name, tensor in self.rest.items()}
-        save_file(compact({**self.trainer.state_dict(), **left}), self.folder / f"{state}.part")
-        (self.folder / f"{state}.part").replace(self.folder / state)
-        card = {
-            "step": step,
-            "stage": self.index,
-            "file": state,
-            "position": self.batches.position,
-            "seconds": self._elapsed(),
-        }
-        write_json(self.folder / STATE_CARD, card)
-        for old in self.folder.glob(f"*.{STATE}"):
-            if old.name != state:
-                old.unlink()
+        save = Save(
+            step=step,
+            file=f"{step:08d}.{STATE}",
+            stage=self.index,
+            position=self.batches.position,
+            seconds=self._elapsed(),
+            facts={"best": self.best.to_dict()},
+        )
+        self.saves.write(save, {**self.trainer.state_dict(), **left})
+        self._draw_samples(step)
+
+    def _draw_samples(self, step: int) -> None:
+        """Write a sheet of the same held-out pictures each time."""
+        if not self.leads:
+            return
         samples = sample_sheet(self.trainer.model, self.data.part("validation"), self.spec)
         if samples is not None:
-            (self.folder / "samples").mkdir(exist_ok=True)
-            (self.folder / "samples" / f"{step:08d}.png").write_bytes(samples)
+            (self.folder / SHEETS).mkdir(exist_ok=True)
+            (self.folder / SHEETS / f"{step:08d}.png").write_bytes(samples)
 
     def _restore(self) -> None:
-        if not (self.folder / STATE_CARD).is_file():
-            (self.folder / PROGRESS).unlink(missing_ok=True)
+        saves = self.saves.kept()
+        if not saves:
+            if self.leads:
+                (self.folder / PROGRESS).unlink(missing_ok=True)
             return
-        card = json.loads((self.folder / STATE_CARD).read_text(encoding="utf-8"))
-        state = load_file(self.folder / card["file"])
+        save = saves[0]
+        state = self.saves.read(save)
         try:
-            self._enter(card.get("stage", 0))
-            self.trainer.load_state_dict(state, card["step"] - self._start)
+            self._enter(save.stage)
+            self.trainer.load_state_dict(state, save.step - self._start)
         except (RuntimeError, KeyError, ValueError, IndexError) as error:
             raise TrainingError(
                 f"The saved state in {self.folder} does not fit the request: {error}. "
                 "Start the run in another folder."
             ) from error
-        left = {name: tensor for name, tensor in state.items() if name.startswith("rest.")}
-        self.rest = {name.removeprefix("rest."): tensor for name, tensor in left.items()}
-        self.batches.position = card["position"]
-        self.seconds = card["seconds"]
-        self._drop_later_lines(card["step"])
-
-    def _drop_later_lines(self, step: int) -> None:
-        """Drop progress of steps that will be taken again."""
-        path = self.folder / PROGRESS
-        kept = []
-        for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
-            # A killed process may leave half a line, which no save knows of.
-            if line.endswith("}") and json.loads(line)["step"] <= step:
-                kept.append(line + "\n")
-        path.write_text("".join(kept), encoding="utf-8")
+        self.rest = below(state, "rest.")
+        self.batches.position = save.position
+        self.seconds = save.seconds
+        self.parts = self.trainer.parts
+        self.best.restore(save.facts.get("best", {}))
+        if self.leads:
+            drop_later(self.folder, save.step)
 
     def save_checkpoint(self, root: Path) -> Path:
         """Write the finished checkpoint; critics in half precision, they only start training."""
@@ -331,13 +482,13 @@ class _Session:
             method=request.method,
             config=self.config.to_dict(),
             data=self.spec.to_dict(),
-            step=request.steps,
+            step=self.taken,
             parent=request.parent,
             seed=request.seed,
             data_set=f"{source}, {len(self.train_part)} training pictures",
             terms=request.terms,
             training={
-                "batch_size": request.batch_size,
+                "batch_size": request.batch_size * together.size(),
                 "minutes": round(self.seconds_taken() / 60, 1),
                 **self._totals(),
                 "device": str(self.device),
@@ -353,7 +504,7 @@ class _Session:
 
     def _totals(self) -> dict[str, float]:
         """Add this run's steps and minutes to those of all its ancestors."""
-        steps, minutes = self.request.steps, self.seconds_taken() / 60
+        steps, minutes = self.taken, self.seconds_taken() / 60
         if self.request.parent:
             card = self.store.card(self.request.parent)
             steps += card.training.get("total_steps", card.step)

@@ -2,13 +2,14 @@
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from studio import images
 from studio.data.batch import DataSpec
 from studio.data.folder import DataSet
 from studio.latents import lerp, swap
 from studio.methods.base import LatentModel
+from studio.nn.modes import evaluating
 
 
 @torch.no_grad()
@@ -34,8 +35,13 @@ def sample_sheet(model: nn.Module, data: DataSet, spec: DataSpec, count: int = 1
     pictures = data.pictures(spec.size)
     donor_images = images.to_images(np.asarray(pictures[donors]))
     receiver_images = images.to_images(np.asarray(pictures[receivers]))
-    training = model.training
-    model.eval()
+    with evaluating(model):
+        rows = _rows(model, donor_images, receiver_images)
+    sheet = images.sheet([list(images.to_pictures(row.cpu())) for row in rows])
+    return images.encode_png(sheet)
+
+
+def _rows(model: LatentModel, donor_images: Tensor, receiver_images: Tensor) -> list[Tensor]:
     device = next(model.parameters()).device
     donor, receiver = (model.encode(batch.to(device)) for batch in (donor_images, receiver_images))
     if model.swap_part:
@@ -47,10 +53,7 @@ def sample_sheet(model: nn.Module, data: DataSet, spec: DataSpec, count: int = 1
     else:
         edited = [model.decode(lerp(receiver, donor, alpha)) for alpha in (0.25, 0.5, 0.75)]
         edited += [model.decode(donor), donor_images]
-    rows = [receiver_images, model.decode(receiver), *edited]
-    model.train(training)
-    sheet = images.sheet([list(images.to_pictures(row.cpu())) for row in rows])
-    return images.encode_png(sheet)
+    return [receiver_images, model.decode(receiver), *edited]
 
 
 def pick(data: DataSet, attribute: str, count: int) -> tuple[np.ndarray, np.ndarray]:

@@ -87,7 +87,7 @@ class WatchingTrainer(Trainer):
 
     def _take(self, update):
         before = copy.deepcopy(self.players)
-        super()._take(update)
+        terms = super()._take(update)
         moved = {
             player
             for player, parameters in self.players.items()
@@ -98,6 +98,7 @@ class WatchingTrainer(Trainer):
             # A hinge critic's bias is pushed up and down alike until the scores leave [-1, 1].
             if parameter.grad is None or (parameter.dim() > 1 and not parameter.grad.any()):
                 self.idle.append((update.player, index))
+        return terms
 
 
 def test_shapes_and_range(method, spec, heads_set, stage):

@@ -24,22 +24,6 @@ from studio.training.status import PROGRESS, REQUEST, STATUS, STOP, write_json
 FIELDS = {"recipe": "hinge", "width": 4}
 
 
-@pytest.fixture
-def request_(heads_folder):
-    return TrainRequest(
-        "genegan",
-        "test",
-        str(heads_folder),
-        fields=FIELDS,
-        steps=4,
-        batch_size=8,
-        size=32,
-        precision="fp32",
-        device="cpu",
-        save_every=2,
-    )
-
-
 def progress(folder):
     return [json.loads(line) for line in (folder / PROGRESS).read_text().splitlines()]
 
@@ -69,7 +53,9 @@ def test_a_run_leaves_a_checkpoint_that_says_where_it_comes_from(request_, tmp_p
     assert set(card.hashes) == {MODEL, CRITICS}
     assert [line["step"] for line in progress(tmp_path / "run")] == [1, 2, 3, 4]
     assert len(list((tmp_path / "run" / "samples").glob("*.png"))) == 2
-    assert len(list((tmp_path / "run").glob("*.state.safetensors"))) == 1
+    # The newest, and the one before it for when the newest turns out bad.
+    left = sorted(path.name for path in (tmp_path / "run").glob("*.state.safetensors"))
+    assert left == ["00000002.state.safetensors", "00000004.state.safetensors"]
 
 
 def test_a_run_may_learn_from_some_classes_only(request_, tmp_path, heads_set):
@@ -199,17 +185,20 @@ def test_a_request_needs_method_tag_and_data():
 
 @pytest.mark.parametrize("broken", ["nan", "inf"])
 def test_a_diverging_run_stops_and_keeps_its_last_save(request_, tmp_path, monkeypatch, broken):
-    original = run_module.Trainer._take
+    original = run_module.Trainer._updates
     folder = tmp_path / "run"
 
-    def diverge(self, update):
-        if self.step == 3 and update.player == "generator":
-            update = replace(update, loss=update.loss * float(broken))
-        original(self, update)
+    def diverge(self, batches):
+        for update in original(self, batches):
+            if self.step == 3 and update.player == "generator":
+                yield replace(update, loss=update.loss * float(broken))
+            else:
+                yield update
 
     with monkeypatch.context() as patch:
-        patch.setattr(run_module.Trainer, "_take", diverge)
-        with pytest.raises(TrainingError, match=rf"generator is -?{broken} at step 3"):
+        patch.setattr(run_module.Trainer, "_updates", diverge)
+        words = rf"generator became -?{broken} at step 3: .* last good save, step 2"
+        with pytest.raises(TrainingError, match=words):
             run(request_, folder)
     assert json.loads((folder / "state.json").read_text())["step"] == 2
     assert run(request_, folder) is not None

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from studio.data.batch import Batch
+from studio.data.batch import Batch, DataSpec
 from studio.errors import TrainingError
 from studio.methods import METHODS
 from studio.methods.base import GradientStage, Objective, OptimizerConfig, Update
@@ -93,7 +93,7 @@ def test_a_loss_that_is_not_finite_names_player_and_step(value):
         yield Update("two", toy.both() * (value if step == 2 else 1.0))
 
     run = trainer(script, steps=5)
-    with pytest.raises(TrainingError, match=rf"loss of the two is {value} at step 2"):
+    with pytest.raises(TrainingError, match=rf"loss of the two became {value}"):
         run.fit(batches())
     assert run.step == 2
     assert run.objective.other.weight.isfinite().all()
@@ -225,3 +225,139 @@ def test_bf16_runs_under_autocast_and_keeps_fp32_weights(genegan):
     other.fit(fixed_batches(), before_step=lambda step: step < 1)
     pairs = zip(run.objective.parameters(), other.objective.parameters(), strict=True)
     assert any(not torch.equal(a, b) for a, b in pairs)
+
+
+class Contrasting(Objective):
+    """Learns one number from the two halves of a batch, with noise and a second player."""
+
+    def __init__(self, most):
+        super().__init__()
+        self.model = nn.Linear(1, 1, bias=False)
+        self.other = nn.Linear(1, 1, bias=False)
+        for layer in (self.model, self.other):
+            nn.init.ones_(layer.weight)
+        # Pictures that fit into memory.
+        self.most = most
+        self.seen = []
+
+    def players(self):
+        return {"one": [self.model.weight], "two": [self.other.weight]}
+
+    def updates(self, batches, step):
+        batch = next(batches)
+        self.seen.append(batch.attributes[:, 0].tolist())
+        if len(batch) > self.most:
+            raise self.shortage
+        noise = torch.rand(len(batch) // 2)
+        first, second = batch.images.mean((1, 2, 3)).chunk(2)
+        gap = (first - second + noise).mean()
+        yield Update("one", (self.model.weight * self.other.weight).sum() * gap, {"gap": gap})
+        again = next(batches).images.mean()
+        yield Update("two", (self.model.weight * self.other.weight).sum() * again, {"again": again})
+
+
+def contrasts(count=8):
+    rng = torch.Generator().manual_seed(0)
+    labels = (torch.arange(count) < count // 2).long()[:, None]
+    while True:
+        zero = torch.zeros(count)
+        yield Batch(
+            torch.rand(count, 3, 4, 4, generator=rng), labels, zero, torch.zeros(count, 2, 2)
+        )
+
+
+def contrasting(most, shortage=None):
+    objective = Contrasting(most)
+    objective.shortage = shortage or torch.OutOfMemoryError("no memory")
+    stage = replace(
+        STAGE, optimizers={name: OptimizerConfig("adam", 0.1) for name in STAGE.optimizers}
+    )
+    return Trainer(objective, stage, steps=3)
+
+
+@pytest.mark.parametrize(
+    "shortage",
+    [
+        torch.OutOfMemoryError("no memory"),
+        MemoryError(),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes"),
+    ],
+)
+def test_where_memory_runs_out_batches_are_taken_in_parts_of_both_halves(shortage):
+    torch.manual_seed(0)
+    run = contrasting(2, shortage)
+    run.fit(contrasts())
+    assert (run.step, run.parts) == (3, 4)
+    sizes = [len(seen) for seen in run.objective.seen]
+    # Eight fail, four fail, then each of four parts is brought to both updates and once beyond.
+    assert sizes[:3] == [8, 4, 2]
+    # As many with the attribute as without, in every part.
+    assert all(sum(seen) * 2 == len(seen) for seen in run.objective.seen)
+
+
+def test_parts_add_up_to_the_whole_step(monkeypatch):
+    # Without noise a step in parts is the undivided one.
+    monkeypatch.setattr(torch, "rand", lambda *shape, **options: torch.zeros(*shape))
+    numbers = {}
+    for most in (8, 2):
+        source = contrasts()
+        run, logged = contrasting(most), []
+        run.fit(source, after_step=lambda step, terms, logged=logged: logged.append(terms))
+        numbers[most] = logged, run.objective.model.weight.item(), run.objective.other.weight.item()
+    (whole, *ends), (parts, *others) = numbers[8], numbers[2]
+    assert ends == pytest.approx(others, abs=1e-5)
+    for one, two in zip(whole, parts, strict=True):
+        assert one == pytest.approx(two, abs=1e-5)
+
+
+def test_a_part_has_the_same_noise_at_each_of_its_updates():
+    torch.manual_seed(3)
+    run, drawn = contrasting(4), []
+    original = run.objective.updates
+
+    def spy(batches, step):
+        for update in original(batches, step):
+            drawn.append((update.player, float(update.terms.get("gap", 0))))
+            yield update
+
+    run.objective.updates = spy
+    run.parts, run.steps = 2, 1
+    run.fit(contrasts())
+    gaps = [gap for player, gap in drawn if player == "one"]
+    # Two parts, at the first update, at the second, and the first part once more at the end.
+    assert gaps == [gaps[0], gaps[1]] * 2 + [gaps[0]]
+    assert gaps[0] != gaps[1]
+
+
+def test_a_pair_that_does_not_fit_is_a_failure():
+    with pytest.raises(torch.OutOfMemoryError):
+        contrasting(1).fit(contrasts())
+    other = RuntimeError("something else")
+    with pytest.raises(RuntimeError, match="something else"):
+        contrasting(1, other).fit(contrasts())
+
+
+def test_parts_are_kept_with_the_state():
+    run = contrasting(4)
+    run.fit(contrasts(), before_step=lambda step: step < 1)
+    assert run.parts == 2
+    again = contrasting(8)
+    again.load_state_dict(run.state_dict(), 1)
+    assert again.parts == 2
+    older = {name: tensor for name, tensor in run.state_dict().items() if name != "parts"}
+    again.load_state_dict(older, 1)
+    assert again.parts == 1
+
+
+def test_compiled_networks_have_the_same_names_and_are_called_compiled(monkeypatch):
+    compiled = []
+    monkeypatch.setattr(nn.Module, "compile", lambda self: compiled.append(self))
+    method, spec = METHODS["genegan"], DataSpec(32)
+    (stage,) = method.stages(method.tiny, spec)
+    objective = stage.objective(method.model(method.tiny, spec))
+    plain = set(Trainer(objective, stage, steps=1).state_dict())
+    assert compiled == []
+    assert set(Trainer(objective, stage, steps=1, compiled=True).state_dict()) == plain
+    assert {objective.model.encoder, objective.model.decoder, objective.critic_with} <= set(
+        compiled
+    )

@@ -10,9 +10,9 @@ Departures from the paper:
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import torch
 from torch import nn
 
+from studio import together
 from studio.data.batch import Batch, DataSpec
 from studio.losses import LogLoss
 from studio.methods.autoencoders.base import (
@@ -53,7 +53,7 @@ class AAEObjective(AutoencoderObjective):
         """Let the discriminator judge the latents of one batch, then reconstruct it."""
         images = next(batches).images
         z = self.model.encoder(images).float()
-        prior = self.discriminator(torch.randn_like(z))
+        prior = self.discriminator(together.randn(*z.shape, device=z.device))
         loss = self.adversarial.critic(prior, self.discriminator(z.detach()))
         yield Update("discriminator", loss, {"discriminator": loss.detach()})
         fooled = self.adversarial.generator(self.discriminator(z))

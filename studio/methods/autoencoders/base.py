@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from studio import together
 from studio.data.batch import Batch, DataSpec
 from studio.errors import ConfigError
 from studio.latents import Latents
@@ -135,7 +136,7 @@ def mix(z: Tensor, alpha: Tensor) -> Mix:
 
 def random_alpha(z: Tensor) -> Tensor:
     """Draw (B, 1) positions from U[0, 1]."""
-    return torch.rand(len(z), 1, device=z.device)
+    return together.rand(len(z), 1, device=z.device)
 
 
 class AutoencoderObjective(Objective):

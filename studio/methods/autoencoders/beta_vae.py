@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from studio import together
 from studio.data.batch import Batch
 from studio.losses import gaussian_kl
 from studio.methods.autoencoders.base import (
@@ -52,7 +53,7 @@ class BetaVAEObjective(AutoencoderObjective):
         """Reconstruct one batch from samples of its posterior."""
         images = next(batches).images
         mean, log_variance = self.model.encoder(images).float().chunk(2, dim=1)
-        z = mean + torch.exp(log_variance / 2) * torch.randn_like(mean)
+        z = mean + torch.exp(log_variance / 2) * together.randn(*mean.shape, device=mean.device)
         kl: Tensor = gaussian_kl(mean, log_variance).mean() / images[0].numel()
         yield self._autoencoder_update(
             images, self.model.decoder(z), {"kl": (self.config.beta, kl)}

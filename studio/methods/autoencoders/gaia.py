@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from studio import together
 from studio.data.batch import Batch, DataSpec
 from studio.methods.autoencoders.base import (
     Autoencoder,
@@ -65,11 +66,11 @@ class GAIAObjective(AutoencoderObjective):
         images = next(batches).images
         z = self.model.encoder(images)
         reconstruction = self.model.decoder(z)
-        alpha = 0.5 + self.config.spread * torch.randn(len(z), 1, device=z.device)
+        alpha = 0.5 + self.config.spread * together.randn(len(z), 1, device=z.device)
         between = self.model.decoder(mix(z, alpha).z)
         real = self._error(images, images)
         fake = self._error(between.detach()) + self._error(reconstruction.detach(), images)
-        lead = torch.sigmoid(self.config.balance * (fake / 2 - real)).item()
+        lead = torch.sigmoid(self.config.balance * together.mean((fake / 2 - real).detach())).item()
         yield Update(
             "discriminator",
             real - fake / 2,

@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
+from studio import together
 from studio.data.batch import Batch, DataSpec
 from studio.losses import LogLoss
 from studio.methods.attribute_mapping import AttributeMapper, as_inputs, check_size
@@ -117,7 +118,7 @@ class DCGANObjective(Objective):
         """Move the discriminator, then the generator."""
         batch = next(batches)
         attributes = as_inputs(batch.attributes)
-        noise = torch.randn(len(batch), self.model.noise_size, device=attributes.device)
+        noise = together.randn(len(batch), self.model.noise_size, device=attributes.device)
         made = self.model.generate(attributes, noise)
         real, fake = self.score(batch.images, attributes), self.score(made.detach(), attributes)
         loss = self.adversarial.critic(real, fake)
