@@ -305,6 +305,9 @@ class Method:
         tiny: A configuration small enough for tests.
         model: Builds the network that the studio runs.
         stages: The training stages, in order.
+        attribute_offsets: Where, along the axis of a tensor that has something for each attribute,
+            the attributes begin, by the beginning of the name that an objective gives the tensor;
+            0 for those that are not named.
     """
 
     name: str
@@ -316,3 +319,4 @@ class Method:
     tiny: Config
     model: Callable[[Any, DataSpec], nn.Module]
     stages: Callable[[Any, DataSpec], tuple[Stage, ...]]
+    attribute_offsets: Mapping[str, int] = field(default_factory=dict)

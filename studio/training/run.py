@@ -4,33 +4,29 @@ import ctypes
 import math
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from studio import courtesy, methods, paths, together
-from studio.checkpoints import Card, CheckpointStore, load_strict
+from studio import courtesy, paths, together
+from studio.checkpoints import Card, CheckpointStore
 from studio.data import loading
-from studio.data.batch import DataSpec
-from studio.data.folder import DataSet, Labelled, open_set
-from studio.data.joined import JoinedSet
-from studio.errors import CheckpointError, ConfigError, TrainingError
-from studio.methods.base import FitStage, GradientStage, Method, Objective, Stage
-from studio.methods.evaluators import AttributeClassifier
+from studio.errors import ConfigError, TrainingError
+from studio.methods.base import FitStage, GradientStage, Objective
 from studio.training.best import Best
 from studio.training.guards import DivergenceError, Guard
 from studio.training.heldout import LEAST, HeldOut
+from studio.training.preparing import Prepared
 from studio.training.progress import Progress, drop_later
-from studio.training.request import TrainRequest, pick_device, pick_precision, read_only
+from studio.training.request import TrainRequest
 from studio.training.samples import sample_sheet
 from studio.training.saves import STATE, Save, Saves
 from studio.training.status import (
     FINISH,
+    NOTES,
     PROGRESS,
     REQUEST,
     SAMPLE,
@@ -41,7 +37,7 @@ from studio.training.status import (
     answered,
     write_json,
 )
-from studio.training.trainer import Terms, Trainer, below
+from studio.training.trainer import Terms, below
 
 SAMPLINGS: dict[str, loading.Sampling] = {
     "uniform": loading.uniform,
@@ -93,28 +89,11 @@ class _Session:
     def __init__(self, request: TrainRequest, folder: Path, root: Path) -> None:
         self.request = request
         self.folder = folder
-        # A parent may stand where the child will, as in the folder of an experiment.
-        self.store = CheckpointStore(root, *CheckpointStore().roots)
-        self.method: Method = methods.find(request.method)
-        self.config = self.method.config.from_dict({**self._parents_config(), **request.fields})
-        self.device = pick_device(request.device)
-        self.data: DataSet = open_set(Path(request.data))
-        if request.only:
-            self.data = self.data.where(*read_only(request.only))
-        self.train_part: Labelled = self.data.part("train")
-        if request.also:
-            added = open_set(Path(request.also)).part("train")
-            self.train_part = JoinedSet((self.data.part("train"), added))
-        self.spec = DataSpec(request.size, self.data.alignment, self._attributes())
-        torch.manual_seed(request.seed)
-        stages = self.method.stages(self.config, self.spec)
-        self.stages = [one for one in stages if isinstance(one, FitStage) or one.share > 0]
-        self.ends = _ends(self.stages, request.steps)
-        self.model: Any = self.method.model(self.config, self.spec)
-        # What is left of objectives: critics and the algorithms' own state.
-        self.rest: dict[str, Tensor] = {}
-        if request.parent:
-            self._start_from_parent()
+        self.prepared = Prepared(request, root)
+        self.stages, self.ends = self.prepared.stages, self.prepared.ends
+        self.model, self.rest = self.prepared.model, self.prepared.rest
+        self.spec, self.device = self.prepared.spec, self.prepared.device
+        self.data = self.prepared.data
         self.seconds = 0.0
         # Steps that were taken when the last stage ended.
         self.taken = 0
@@ -135,28 +114,23 @@ class _Session:
         """
         if not self.request.patience:
             return
+        title = self.prepared.method.title
         if sum(isinstance(one, GradientStage) for one in self.stages) > 1:
-            raise ConfigError(f"{self.method.title} trains in stages; it cannot stop early.")
+            raise ConfigError(f"{title} trains in stages; it cannot stop early.")
         if self.held_out.error(self.model.to(self.device)) is None:
             raise ConfigError(
-                f"To stop early, {self.method.title} needs a result on held-out pictures: either "
-                f"it has none, or the validation part of {self.data.name} has fewer than {LEAST}. "
-                "Set patience to 0."
+                f"To stop early, {title} needs a result on held-out pictures: either it has none, "
+                f"or the validation part of {self.data.name} has fewer than {LEAST}. Set patience "
+                "to 0."
             )
-
-    def _attributes(self) -> tuple[str, ...]:
-        """Return the attributes that can be learnt: some training pictures have them, some not."""
-        names = tuple(self.data.attributes)
-        labels = self.train_part.attribute_matrix(names)
-        varied = (labels == 0).any(axis=0) & (labels == 1).any(axis=0)
-        return tuple(name for name, varies in zip(names, varied, strict=True) if varies)
 
     def _enter(self, index: int) -> None:
         """Make a stage the present one."""
         self.index = index
         stage = self.stages[index]
         if isinstance(stage, GradientStage):
-            self.trainer = self._build(stage)
+            steps = self.ends[index] - self._start
+            self.trainer = self.prepared.trainer(stage, steps)
             self.batches = self._batches(stage)
             self.guard = Guard(self.trainer.steps)
 
@@ -165,86 +139,15 @@ class _Session:
         """Steps that were taken when the present stage began."""
         return self.ends[self.index - 1] if self.index else 0
 
-    def _build(self, stage: GradientStage) -> Trainer:
-        objective = stage.objective(self.model)
-        if stage.features:
-            objective.features = self._feature_maps(stage.features)
-        self._give_back(objective)
-        precision = pick_precision(self.request.precision, self.device)
-        return Trainer(
-            objective,
-            stage,
-            steps=self.ends[self.index] - self._start,
-            device=self.device,
-            precision="bf16" if precision == "bf16" else "fp32",
-            compiled=self.request.compile,
-        )
-
-    def _parents_config(self) -> dict[str, Any]:
-        """Return the configuration that the parent's weights fit; empty where there is none."""
-        if not self.request.parent:
-            return {}
-        card = self.store.card(self.request.parent)
-        if card.method != self.request.method:
-            raise ConfigError(
-                f"{card.name} is a {card.method} checkpoint, not {self.request.method}."
-            )
-        return card.config
-
-    def _start_from_parent(self) -> None:
-        store, parent = self.store, self.request.parent
-        card = store.card(parent)
-        try:
-            load_strict(self.model, store.load(parent)[0].state_dict(), parent)
-        except CheckpointError as error:
-            raise self._other_attributes(card) or error from None
-        self.rest = store.critics(parent)
-
-    def _other_attributes(self, parent: Card) -> ConfigError | None:
-        """Say how a parent's attributes differ from the data's, where that may be why it fails."""
-        known, there = parent.spec.attributes, self.spec.attributes
-        if known == there:
-            return None
-        missing = [name for name in known if name not in there]
-        more = [name for name in there if name not in known]
-        told = f"lacks {', '.join(missing)}" if missing else f"also has {', '.join(more)}"
-        if not missing and not more:
-            told = "has them in another order"
-        return ConfigError(
-            f"{parent.name} was trained on {len(known)} attributes and {self.data.name} has "
-            f"{len(there)}: it {told}. Give it the same columns, or train without a parent."
-        )
-
-    def _give_back(self, objective: Objective) -> None:
-        """Give an objective the critics that its parent's run left, all of them or none."""
-        own = objective.state_dict()
-        left = {name: tensor for name, tensor in self.rest.items() if name in own}
-        # A stage that the parent's run left out has left nothing, and begins anew.
-        if self.request.parent and (left or len(self.stages) == 1):
-            model = {name: tensor for name, tensor in own.items() if name.startswith("model.")}
-            # What an algorithm counts begins anew where the parent did not count it.
-            counted = {name: tensor for name, tensor in own.items() if tensor.dim() == 0}
-            load_strict(objective, {**counted, **model, **left}, self.request.parent)
-
-    def _feature_maps(self, checkpoint: str) -> Callable[[Tensor], list[Tensor]]:
-        """Load the evaluator whose feature maps a loss compares.
-
-        A bound method, not a module: the evaluator is no part of what is trained or saved.
-        """
-        evaluator = self.store.load(checkpoint)[0].to(self.device)
-        if not isinstance(evaluator, AttributeClassifier):
-            raise ConfigError(f"{checkpoint} is no attribute classifier: it has no feature maps.")
-        return evaluator.eval().requires_grad_(False).feature_maps
-
     def _batches(self, stage: GradientStage) -> loading.Batches:
         sampling = SAMPLINGS[stage.sampling]
         whole = self.request.batch_size * together.size()
-        rows = sampling(self.train_part, stage.attribute, whole, self.request.seed)
+        rows = sampling(self.prepared.train_part, stage.attribute, whole, self.request.seed)
         return self._read(rows, flip=stage.flip, shared=True)
 
     def _read(self, rows: Callable[[int], loading.Indices], **options: bool) -> loading.Batches:
         return loading.Batches(
-            self.train_part,
+            self.prepared.train_part,
             self.request.size,
             self.spec.attributes,
             rows,
@@ -356,6 +259,19 @@ class _Session:
             "parts from here on, which is slower and trains nearly the same.",
         )
 
+    def _tell_attributes(self) -> None:
+        """Say which attributes a child learns anew, and which it does not know any more."""
+        parent = self.prepared.parent
+        if parent and parent.new:
+            add_note(self.folder, 0, f"{parent.name} did not know {', '.join(parent.new)}.")
+        if parent and parent.forgotten:
+            add_note(
+                self.folder,
+                0,
+                f"{self.data.name} has no {', '.join(parent.forgotten)} to learn from, which "
+                f"{parent.name} knew: the new checkpoint will not know it.",
+            )
+
     def _note(self, done: int, text: str) -> None:
         if self.leads:
             add_note(self.folder, done, text)
@@ -398,7 +314,7 @@ class _Session:
 
     def _fit(self, stage: FitStage) -> None:
         """Solve a stage that has no steps."""
-        size, count = self.request.batch_size, min(len(self.train_part), stage.most)
+        size, count = self.request.batch_size, min(len(self.prepared.train_part), stage.most)
         batches = self._read(loading.in_order(count, size), flip=False)
         model = self.model.to(self.device).eval()
         stage.fit(model, (next(batches) for _ in range(math.ceil(count / size))))
@@ -407,12 +323,12 @@ class _Session:
         """Keep what the present stage has made: the weights to ship, and its critics."""
         self.taken = self._start + self.trainer.step
         self.model.load_state_dict(self.trainer.model.state_dict())
-        self.rest |= _critics(self.trainer.objective)
+        self.rest.update(_critics(self.trainer.objective))
         if not self.best.is_over:
             return
         kept = self.best.load()
         self.model.load_state_dict(below(kept, "model."))
-        self.rest |= below(kept, "rest.")
+        self.rest.update(below(kept, "rest."))
         self._note(
             self.taken,
             "It ended early: the result on pictures that it does not learn from was best at step "
@@ -452,7 +368,9 @@ class _Session:
         saves = self.saves.kept()
         if not saves:
             if self.leads:
-                (self.folder / PROGRESS).unlink(missing_ok=True)
+                for old in (PROGRESS, NOTES):
+                    (self.folder / old).unlink(missing_ok=True)
+                self._tell_attributes()
             return
         save = saves[0]
         state = self.saves.read(save)
@@ -464,7 +382,8 @@ class _Session:
                 f"The saved state in {self.folder} does not fit the request: {error}. "
                 "Start the run in another folder."
             ) from error
-        self.rest = below(state, "rest.")
+        self.rest.clear()
+        self.rest.update(below(state, "rest."))
         self.batches.position = save.position
         self.seconds = save.seconds
         self.parts = self.trainer.parts
@@ -480,12 +399,12 @@ class _Session:
         card = Card(
             name=request.name,
             method=request.method,
-            config=self.config.to_dict(),
+            config=self.prepared.config.to_dict(),
             data=self.spec.to_dict(),
             step=self.taken,
             parent=request.parent,
             seed=request.seed,
-            data_set=f"{source}, {len(self.train_part)} training pictures",
+            data_set=f"{source}, {len(self.prepared.train_part)} training pictures",
             terms=request.terms,
             training={
                 "batch_size": request.batch_size * together.size(),
@@ -506,7 +425,7 @@ class _Session:
         """Add this run's steps and minutes to those of all its ancestors."""
         steps, minutes = self.taken, self.seconds_taken() / 60
         if self.request.parent:
-            card = self.store.card(self.request.parent)
+            card = self.prepared.store.card(self.request.parent)
             steps += card.training.get("total_steps", card.step)
             minutes += card.training.get("total_minutes", card.training.get("minutes", 0))
         return {"total_steps": steps, "total_minutes": round(minutes, 1)}
@@ -514,25 +433,6 @@ class _Session:
     def seconds_taken(self) -> float:
         """Return the seconds of training, over all processes."""
         return self._elapsed()
-
-
-def _ends(stages: Sequence[Stage], steps: int) -> list[int]:
-    """Share a run's steps out: return how many were taken at the end of each stage.
-
-    Raises:
-        ConfigError: There are fewer steps than stages that need some.
-    """
-    shares = [one.share if isinstance(one, GradientStage) else 0.0 for one in stages]
-    if not any(shares):
-        raise ConfigError("All stages have the share 0: nothing would be trained.")
-    ends = [round(steps * total / sum(shares)) for total in accumulate(shares)]
-    taken = [end - before for before, end in pairwise([0, *ends])]
-    for stage, share, count in zip(stages, shares, taken, strict=True):
-        if share > 0 and count == 0:
-            raise ConfigError(
-                f"{steps} steps leave none for the stage {stage.name!r}; ask for more steps."
-            )
-    return ends
 
 
 def _critics(objective: Objective) -> dict[str, Tensor]:

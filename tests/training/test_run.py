@@ -13,13 +13,22 @@ from filelock import FileLock
 from safetensors.torch import load_file
 
 from studio import paths
-from studio.checkpoints import CARD, CRITICS, MODEL, CheckpointStore
+from studio.checkpoints import CARD, CRITICS, MODEL, Card, CheckpointStore
 from studio.errors import CheckpointError, ConfigError, DataError, TrainingError
 from studio.training import __main__ as process
-from studio.training import run as run_module
+from studio.training import preparing
 from studio.training.request import TrainRequest
 from studio.training.run import run
-from studio.training.status import PROGRESS, REQUEST, STATUS, STOP, write_json
+from studio.training.status import (
+    NOTES,
+    PROGRESS,
+    REQUEST,
+    STATUS,
+    STOP,
+    read_lines,
+    write_json,
+)
+from studio.training.trainer import Trainer
 
 FIELDS = {"recipe": "hinge", "width": 4}
 
@@ -120,13 +129,13 @@ def test_fine_tuning_starts_from_the_parents_average_and_critics(request_, tmp_p
     child = replace(request_, tag="child", parent="genegan.test", steps=1, seed=5)
     seen = {}
 
-    class Watching(run_module.Trainer):
+    class Watching(Trainer):
         def fit(self, *arguments):
             seen.update({n: t.clone() for n, t in self.objective.state_dict().items()})
             assert not any(o.state for o in self.optimizers.values())
             super().fit(*arguments)
 
-    monkeypatch.setattr(run_module, "Trainer", Watching)
+    monkeypatch.setattr(preparing, "Trainer", Watching)
     made = run(child, tmp_path / "child")
     stored = {f"model.{n}": t for n, t in load_file(parent / MODEL).items()}
     stored |= load_file(parent / CRITICS)
@@ -185,7 +194,7 @@ def test_a_request_needs_method_tag_and_data():
 
 @pytest.mark.parametrize("broken", ["nan", "inf"])
 def test_a_diverging_run_stops_and_keeps_its_last_save(request_, tmp_path, monkeypatch, broken):
-    original = run_module.Trainer._updates
+    original = Trainer._updates
     folder = tmp_path / "run"
 
     def diverge(self, batches):
@@ -196,7 +205,7 @@ def test_a_diverging_run_stops_and_keeps_its_last_save(request_, tmp_path, monke
                 yield update
 
     with monkeypatch.context() as patch:
-        patch.setattr(run_module.Trainer, "_updates", diverge)
+        patch.setattr(Trainer, "_updates", diverge)
         words = rf"generator became -?{broken} at step 3: .* last good save, step 2"
         with pytest.raises(TrainingError, match=words):
             run(request_, folder)
@@ -380,18 +389,19 @@ def test_another_sets_training_pictures_can_be_added(request_, tmp_path, heads_f
     assert json.loads((tmp_path / "run" / REQUEST).read_text())["also"] == str(heads_folder)
 
 
-def test_data_with_other_attributes_than_the_parents_is_named(staged, tmp_path, heads_folder):
+def test_a_child_may_learn_other_attributes_than_its_parent(staged, tmp_path, heads_folder):
     run(staged, tmp_path / "run")
-    fewer = tmp_path / "fewer"
-    shutil.copytree(heads_folder, fewer)
-    table = (fewer / "attributes.csv").read_text().splitlines()
-    column = table[0].split(",").index("Smiling")
-    rows = [line.split(",") for line in table]
-    cut = [",".join(row[:column] + row[column + 1 :]) for row in rows]
-    (fewer / "attributes.csv").write_text("\n".join(cut) + "\n")
-    child = replace(staged, tag="child", parent="attribute-mapping.test", data=str(fewer))
-    with pytest.raises(ConfigError, match=r"and fewer has .* it lacks Smiling"):
-        run(child, tmp_path / "child")
+    changed = tmp_path / "changed"
+    shutil.copytree(heads_folder, changed)
+    table = (changed / "attributes.csv").read_text().splitlines()
+    heads = table[0].replace("Smiling", "Grinning")
+    (changed / "attributes.csv").write_text("\n".join([heads, *table[1:]]) + "\n")
+    child = replace(staged, tag="child", parent="attribute-mapping.test", data=str(changed))
+    made = run(child, tmp_path / "child")
+    assert "Grinning" in Card.read(made).spec.attributes
+    told = [line["text"] for line in read_lines(tmp_path / "child" / NOTES)]
+    assert told[0] == "attribute-mapping.test did not know Grinning."
+    assert told[1].startswith("changed has no Smiling to learn from")
 
 
 def test_what_all_pictures_share_is_no_attribute_to_learn(staged, tmp_path, heads_folder):

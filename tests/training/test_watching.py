@@ -28,6 +28,7 @@ from studio.training.status import (
     STOP,
     read_lines,
 )
+from studio.training.trainer import Trainer
 
 WISHES = {"save": SAVE, "sample": SAMPLE, "finish": FINISH, "stop": STOP}
 
@@ -216,14 +217,14 @@ def test_collapsed_pictures_are_not_saved_over_good_ones(request_, tmp_path, mon
 
 
 def test_a_run_that_divides_its_batches_says_so_once(request_, tmp_path, monkeypatch):
-    original = run_module.Trainer._whole
+    original = Trainer._whole
 
     def short(self, drawn):
         if self.step >= 1:
             raise torch.OutOfMemoryError("none left")
         return original(self, drawn)
 
-    monkeypatch.setattr(run_module.Trainer, "_whole", short)
+    monkeypatch.setattr(Trainer, "_whole", short)
     run(request_, tmp_path)
     (note,) = notes(tmp_path)
     assert "Memory ran out: each batch of 8 is taken in 2 parts" in note

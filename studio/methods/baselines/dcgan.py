@@ -153,4 +153,6 @@ METHOD = Method(
     tiny=replace(DCGANConfig(), width=4, levels=3, blocks=1, latent=6, noise=3, critic_width=4),
     model=DCGAN,
     stages=stages,
+    # The first output says whether a picture is real.
+    attribute_offsets={"discriminator.": 1},
 )

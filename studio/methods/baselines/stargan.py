@@ -263,4 +263,6 @@ METHOD = Method(
     ),
     model=StarGAN,
     stages=stages,
+    # The picture's colours come first.
+    attribute_offsets={"model.layers.0.": 3},
 )
