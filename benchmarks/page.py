@@ -1,8 +1,9 @@
 """Measure the page: time to ready, slider drags to painted previews, memory.
 
-    python benchmarks/page.py [--drags 60] [--chromium /usr/bin/chromium]
+    python benchmarks/page.py [--drags 60] [--training] [--chromium /usr/bin/chromium]
 
 It needs a checkpoint that can swap, Chromium, playwright and psutil. Everything is on loopback.
+With --training the same is measured while a job trains on the same device.
 """
 
 import argparse
@@ -14,13 +15,16 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import numpy as np
 import psutil
 from playwright.sync_api import Page, TimeoutError, sync_playwright
 
-from studio import images, paths
+from studio import images, jobs, paths
+from studio.training.request import TrainRequest
 
 ARGUMENTS = [
     "--no-sandbox",
@@ -56,6 +60,7 @@ DRAG = """async ([selector, moves, pause]) => {
   }
   return times;
 }"""
+EXAMPLE = paths.ASSETS / "heads.zip"
 STRENGTH = "#strength input[type=range]"
 SLIDER = '#face-sliders .ls-slider[data-name="Eyeglasses"] .ls-range'
 
@@ -65,6 +70,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--drags", type=int, default=60)
     parser.add_argument("--chromium", default="/usr/bin/chromium")
+    parser.add_argument("--training", action="store_true", help="while a job trains")
     options = parser.parse_args()
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -82,7 +88,7 @@ def main() -> None:
         wait_for(port)
         print(f"load of the machine            {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
         print(f"page answers after             {time.perf_counter() - start:.1f} s")
-        with sync_playwright() as playwright:
+        with training() if options.training else nullcontext(), sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=options.chromium, args=ARGUMENTS)
             measure(browser.new_page(viewport={"width": 1440, "height": 900}), url, options.drags,
                     psutil.Process(server.pid), start)  # fmt: skip
@@ -90,6 +96,34 @@ def main() -> None:
     finally:
         server.terminate()
         server.wait()
+
+
+@contextmanager
+def training() -> Iterator[None]:
+    """Let a job train all the while, and say how fast it was."""
+    request = TrainRequest(
+        "genegan",
+        f"benchmark-{os.getpid()}",
+        str(EXAMPLE),
+        fields={"attribute": "Wearing_Hat"},
+        parent="genegan.heads-eyeglasses-64",
+        steps=10**6,
+        batch_size=32,
+    )
+    name = jobs.submit(request)
+    try:
+        while not jobs.read(name).step:
+            if not jobs.read(name).is_live:
+                raise RuntimeError(jobs.read(name).error)
+            time.sleep(0.2)
+        yield
+        done = jobs.read(name)
+        print(f"the job took meanwhile         {done.step} steps in {done.seconds:.0f} s")
+    finally:
+        jobs.stop(name)
+        while jobs.read(name).is_live:
+            time.sleep(0.2)
+        jobs.delete(name)
 
 
 def wait_for(port: int) -> None:

@@ -22,6 +22,7 @@ from studio import paths
 from studio.checkpoints import CheckpointStore
 from studio.errors import ConfigError, StudioError, TrainingError
 from studio.training import status
+from studio.training.parents import config_of
 from studio.training.request import TrainRequest
 from studio.training.saves import CARD as STATE_CARD
 from studio.training.status import (
@@ -101,9 +102,13 @@ def submit(request: TrainRequest) -> str:
         The job's name.
 
     Raises:
-        ConfigError: The request makes no sense, or its tag is taken by a checkpoint or a live job.
+        ConfigError: The request makes no sense, its parent does not suit, or its tag is taken by a
+            checkpoint or a live job.
+        CheckpointError: There is no such parent.
     """
     request.check()
+    # A parent that does not suit is better named now than when the job's turn comes.
+    config_of(CheckpointStore(), request)
     if request.name in CheckpointStore().names():
         raise ConfigError(f"There is a checkpoint {request.name} already; choose another tag.")
     for other in jobs():

@@ -11,7 +11,7 @@ ROWS = [
     {"app", "__main__"},
     {"cli"},
     {"ui"},
-    {"reproduce", "interpolation"},
+    {"accounts", "reproduce", "interpolation"},
     {"augment", "bulk", "evaluation", "exchange", "intake", "jobs", "keeping", "readings"},
     {"editing", "explore", "training"},
     {"faces"},

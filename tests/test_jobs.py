@@ -9,7 +9,7 @@ import pytest
 from studio import jobs, paths
 from studio.checkpoints import CheckpointStore
 from studio.cli import main
-from studio.errors import ConfigError, TrainingError
+from studio.errors import ConfigError, StudioError, TrainingError
 from studio.training.request import TrainRequest
 from studio.training.saves import CARD as STATE_CARD
 from studio.training.status import PROGRESS, REQUEST, STATUS, STOP, write_json
@@ -81,6 +81,18 @@ def test_a_tag_that_is_taken_is_refused(started, request_, make_checkpoint):
     with pytest.raises(ConfigError):
         jobs.submit(replace(request_, method="nothing"))
     assert len(started) == 2
+
+
+def test_a_parent_that_does_not_suit_is_refused_at_once(started, request_, make_checkpoint):
+    parent = make_checkpoint("dcgan")
+    for changes, words in (
+        ({"parent": parent}, "dcgan.tiny is a dcgan checkpoint, not genegan"),
+        ({"parent": make_checkpoint(), "size": 64}, "32 pixels"),
+        ({"parent": "genegan.none"}, "no checkpoint 'genegan.none'"),
+    ):
+        with pytest.raises(StudioError, match=words):
+            jobs.submit(replace(request_, **changes))
+    assert jobs.jobs() == started == []
 
 
 def test_progress_is_read_from_the_last_whole_line(started, request_):

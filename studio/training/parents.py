@@ -15,27 +15,32 @@ from studio.checkpoints import CheckpointStore, load_strict
 from studio.data.batch import DataSpec
 from studio.errors import ConfigError
 from studio.methods.base import Config, GradientStage, Method, Objective
+from studio.training.request import TrainRequest
 
 _MODEL = "model."
 
 
-def config_of(store: CheckpointStore, parent: str, method: str) -> dict[str, Any]:
-    """Return the configuration that a parent's weights fit.
+def config_of(store: CheckpointStore, request: TrainRequest) -> dict[str, Any]:
+    """Return the configuration that a parent's weights fit; empty where there is no parent.
 
     Args:
         store: Where the parent is.
-        parent: Its name; empty where there is none.
-        method: Of the child.
+        request: Of the child.
 
     Raises:
         CheckpointError: There is no such checkpoint.
-        ConfigError: It is of another method.
+        ConfigError: It is of another method, or works on pictures of another size.
     """
-    if not parent:
+    if not request.parent:
         return {}
-    card = store.card(parent)
-    if card.method != method:
-        raise ConfigError(f"{card.name} is a {card.method} checkpoint, not {method}.")
+    card = store.card(request.parent)
+    if card.method != request.method:
+        raise ConfigError(f"{card.name} is a {card.method} checkpoint, not {request.method}.")
+    if card.spec.size != request.size:
+        raise ConfigError(
+            f"{card.name} works on pictures of {card.spec.size} pixels, and so will what starts "
+            f"from it; set size to {card.spec.size}, not to {request.size}."
+        )
     return card.config
 
 

@@ -54,7 +54,7 @@ class Prepared:
         self.request = request
         self.store = CheckpointStore(root, *CheckpointStore().roots)
         self.method = methods.find(request.method)
-        fields = {**config_of(self.store, request.parent, request.method), **request.fields}
+        fields = {**config_of(self.store, request), **request.fields}
         self.config = self.method.config.from_dict(fields)
         self.device = pick_device(request.device)
         self.data: DataSet = open_set(Path(request.data))
