@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from studio import methods, paths
+from studio import courtesy, methods, paths
 from studio.data.batch import DataSpec
 from studio.errors import CheckpointError, ConfigError
 from studio.latents import Latents
@@ -429,6 +429,7 @@ class ModelCache:
         Raises:
             CheckpointError: It cannot be loaded; those that are warm stay so.
         """
+        courtesy.claim(self.device.type)
         with self._lock:
             key = self._key(name)
             if key not in self._loaded:

@@ -84,10 +84,13 @@ def unpack(source: Path, root: Path | None = None) -> str:
         _extract(source, beside)
         card = Card.read(beside)
         _check(card, source)
-        taken = CheckpointStore(own, *CheckpointStore().roots)
-        if card.name in taken.names() or (own / card.name).exists():
+        if (own / card.name).exists():
             raise CheckpointError(
-                f"There is a checkpoint {card.name} already; delete it first, or keep it."
+                f"There is a checkpoint {card.name} already; rename or delete that one first."
+            )
+        if card.name in CheckpointStore().stamps():
+            raise CheckpointError(
+                f"There is a checkpoint {card.name} already, which ships with the program."
             )
         return _settle(beside, own, card)
     except zipfile.BadZipFile as error:

@@ -151,12 +151,17 @@ def facts(card: Card) -> dict[str, str]:
         "Sees": f"{card.spec.size} × {card.spec.size} pixels",  # noqa: RUF001
         "Trained on": card.data_set,
         "Steps": f"{steps:,}" if steps else "",
-        "Time": f"{minutes:.0f} minutes on {device}" if minutes else "",
+        "Time": f"{_minutes(minutes)} on {device}" if minutes else "",
         "Started from": card.parent,
         "Terms": card.terms,
         "Repeat": card.command,
     }
     return {label: text for label, text in found.items() if text}
+
+
+def _minutes(count: float) -> str:
+    whole = round(count)
+    return "under a minute" if whole < 1 else f"{whole} {'minute' if whole == 1 else 'minutes'}"
 
 
 def measured(card: Card) -> list[tuple[Reading, str]]:

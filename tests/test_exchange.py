@@ -120,6 +120,14 @@ def test_a_file_of_the_server_is_no_part_of_a_card(packed, tmp_path):
         unpack(file)
 
 
+def test_a_shipped_one_is_not_hidden_by_one_that_is_taken_in(packed, tmp_path):
+    card = {**card_of(packed[0]), "name": "genegan.eyeglasses-64"}
+    file = changed(packed[0], tmp_path / "other.zip", **{CARD: json.dumps(card).encode()})
+    with pytest.raises(CheckpointError, match="eyeglasses-64 already, which ships with the"):
+        unpack(file)
+    assert left() == []
+
+
 def test_a_bomb_is_not_unpacked(packed, monkeypatch):
     monkeypatch.setattr(exchange, "MOST_BYTES", 100)
     with pytest.raises(CheckpointError, match="unpacks to more than"):

@@ -70,6 +70,14 @@ def test_facts_stand_side_by_side_with_the_settings_that_differ(two):
     assert not any(one.name == "recipe" for one in found.facts)
 
 
+@pytest.mark.parametrize(
+    ("minutes", "words"), [(0.2, "under a minute"), (1.3, "1 minute"), (45.2, "45 minutes")]
+)
+def test_time_reads_as_people_say_it(make_checkpoint, minutes, words):
+    name = make_checkpoint(training={"minutes": minutes, "device": "cpu"})
+    assert readings.facts(CheckpointStore().card(name))["Time"] == f"{words} on cpu"
+
+
 def test_numbers_of_different_things_come_with_a_warning(two, make_checkpoint):
     assert readings.compare(*two).note == ""
     elsewhere = CheckpointStore().card(make_checkpoint(tag="x", metrics=ONE, data_set="faces"))

@@ -34,6 +34,7 @@ from studio.data.folder import PARTITIONS, TABLE, DataSet
 from studio.errors import ConfigError, DataError, StudioError
 from studio.images import Picture
 from studio.methods.base import Operation
+from studio.ui.arrivals import Roll
 from studio.ui.context import Context
 from studio.ui.sets import EXAMPLE, PART, opened, sets
 
@@ -176,6 +177,17 @@ def settle(context: Context, settings: Settings) -> Settings:
     known = sources(cards[name])
     source = settings.source if settings.source in known else known[0]
     return replace(settings, checkpoint=name, source=source)
+
+
+def mend(context: Context, settings: Settings) -> tuple[Settings, str]:
+    """Return settings without checkpoints that are gone, and a sentence about what was lost."""
+    name, words = Roll(context, [card.name for card in makers(context)]).instead(
+        settings.checkpoint
+    )
+    judge = Roll(context, [card.name for card in classifiers(context)]).same(settings.classifier)
+    if settings.classifier and not judge:
+        words = words or f"{settings.classifier} was deleted; it checks new pictures no more."
+    return replace(settings, checkpoint=name, classifier=judge), words
 
 
 def planned(context: Context, data: DataSet, settings: Settings) -> tuple[str, ...]:

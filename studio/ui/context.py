@@ -3,7 +3,7 @@
 import hashlib
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Collection, Hashable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -34,7 +34,7 @@ class Memory:
             limit: Bytes that are kept; the newest thing always is.
         """
         self.limit = limit
-        self._kept: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, Hashable], tuple[Any, int]] = OrderedDict()
         self._bytes = 0
         self._lock = threading.Lock()
 
@@ -47,16 +47,16 @@ class Memory:
             cost: Bytes of what was made.
         """
         # What is found under a name is found in somebody's home.
-        key = paths.user(), key
+        place = paths.user(), key
         with self._lock:
-            if key in self._kept:
-                self._kept.move_to_end(key)
-                return self._kept[key][0]
+            if place in self._kept:
+                self._kept.move_to_end(place)
+                return self._kept[place][0]
         made = make()
         with self._lock:
-            if key not in self._kept:
-                self._kept[key] = made, cost(made)
-                self._bytes += self._kept[key][1]
+            if place not in self._kept:
+                self._kept[place] = made, cost(made)
+                self._bytes += self._kept[place][1]
             while len(self._kept) > 1 and self._bytes > self.limit:
                 _, (_, freed) = self._kept.popitem(last=False)
                 self._bytes -= freed
@@ -67,11 +67,18 @@ class Memory:
         with self._lock:
             return self._kept.get((paths.user(), key), (None, 0))[0]
 
-    def clear(self) -> None:
-        """Forget everything: a name means something else from now on."""
+    def forget(self, names: Collection[str]) -> None:
+        """Forget what was derived with checkpoints that mean something else from now on.
+
+        Args:
+            names: Of checkpoints of the user who asks.
+        """
         with self._lock:
-            self._kept.clear()
-            self._bytes = 0
+            for key in list(self._kept):
+                user, rest = key
+                told = repr(rest) if user == paths.user() else ""
+                if any(name in told for name in names):
+                    self._bytes -= self._kept.pop(key)[1]
 
     @property
     def used(self) -> int:
@@ -88,12 +95,14 @@ class Context:
         memory: Previews, encoded faces and compositors.
         decoding: Held by a call that follows a pointer beside the page's queue.
         stamps: The checkpoints of each user as they were looked at last.
+        renamed: New names by user and old name, so that tabs follow.
     """
 
     models: ModelCache
     memory: Memory = field(default_factory=Memory)
     decoding: threading.Lock = field(default_factory=threading.Lock)
     stamps: dict[str, dict[str, int]] = field(default_factory=dict)
+    renamed: dict[tuple[str, str], str] = field(default_factory=dict)
 
     @classmethod
     def open(cls, device: torch.device | str = "cpu") -> "Context":
@@ -119,11 +128,23 @@ class Context:
         now = self.store.stamps()
         before = self.stamps.get(paths.user(), {})
         self.stamps[paths.user()] = now
-        if any(now.get(name) != stamp for name, stamp in before.items()):
-            # What was derived is kept under names, and a name may mean something else by now.
-            self.memory.clear()
+        gone = [name for name, stamp in before.items() if now.get(name) != stamp]
+        if gone:
+            self.memory.forget(gone)
             self.models.sweep()
         return hashlib.sha256(repr(sorted(now.items())).encode()).hexdigest()[:16]
+
+    def moved(self, name: str, renamed: str) -> None:
+        """Note that a checkpoint was renamed on this page."""
+        # Whatever had the new name before is not meant by it any more; so there are no circles.
+        self.renamed.pop((paths.user(), renamed), None)
+        self.renamed[paths.user(), name] = renamed
+
+    def called(self, name: str) -> str:
+        """Return what a checkpoint that is not there under its name is called now."""
+        while (paths.user(), name) in self.renamed:
+            name = self.renamed[paths.user(), name]
+        return name
 
     def swappers(self) -> list[str]:
         """Name the checkpoints that can swap."""

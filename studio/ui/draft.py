@@ -4,7 +4,7 @@ A draft holds paths and numbers only. Everything that can be seen is computed fr
 so that undo is a list of drafts and a session keeps no photograph.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Generic, Literal, Self, TypeVar
 
@@ -179,6 +179,15 @@ class Timeline(Generic[U]):
             return self
         future = (self.present, *self.future)
         return replace(self, present=self.past[-1], past=self.past[:-1], future=future, drag="")
+
+    def mended(self, heal: Callable[[U], U]) -> Self:
+        """Return a timeline of drafts that can be shown: the present healed, the others sound."""
+        past, future = (
+            tuple(draft for draft in drafts if heal(draft) == draft)
+            for drafts in (self.past, self.future)
+        )
+        mended = replace(self, present=heal(self.present), past=past, future=future)
+        return self if mended == self else mended
 
     def redo(self) -> Self:
         """Take an undo back, if there was one."""

@@ -7,11 +7,11 @@ import torch
 
 from studio import paths
 from studio.keeping import empty_old
-from studio.ui import api
+from studio.ui import api, arrivals
 from studio.ui.atlas.screen import plotly_file
 from studio.ui.context import Context
 from studio.ui.style import theme
-from studio.ui.tabs import attributes, augment, explore, interpolate, models, swap
+from studio.ui.tabs import attributes, augment, explore, interpolate, models, swap, train
 
 TITLE = "Latent Studio"
 # Uploads are photographs; each place checks its own limit too and says so in a sentence.
@@ -24,20 +24,23 @@ def build(context: Context) -> gr.Blocks:
     with gr.Blocks(title=TITLE, fill_width=True, delete_cache=(600, 3600)) as blocks:
         gr.HTML(f'<h1 class="ls-name">{TITLE}</h1>', apply_default_css=False)
         gr.set_static_paths([plotly_file()])
+        watch = arrivals.watch(context)
         with gr.Tabs() as tabs:
             doors = {}
             with gr.Tab("Swap", id="swap"):
-                doors["swap"] = swap.build(context)
+                doors["swap"] = swap.build(context, watch)
             with gr.Tab("Attributes", id="attributes"):
-                doors["attributes"] = attributes.build(context)
+                doors["attributes"] = attributes.build(context, watch)
             with gr.Tab("Interpolate", id="interpolate"):
-                doors["interpolate"] = interpolate.build(context)
+                doors["interpolate"] = interpolate.build(context, watch)
             with gr.Tab("Explore", id="explore"):
-                explore.build(context, doors, tabs)
+                explore.build(context, doors, tabs, watch)
             with gr.Tab("Augment", id="augment"):
-                augment.build(context)
+                augment.build(context, watch)
+            with gr.Tab("Train", id="train"):
+                train.build(context, doors, tabs)
             with gr.Tab("Models", id="models"):
-                models.build(context)
+                models.build(context, watch)
         api.build(context)
     return blocks
 

@@ -1,3 +1,4 @@
+import io
 import json
 import zipfile
 from types import SimpleNamespace
@@ -6,7 +7,8 @@ import httpx
 import numpy as np
 import pytest
 
-from studio import images, paths
+from studio import exchange, images, paths
+from studio.checkpoints import CheckpointStore
 from studio.data.folder import open_set
 from studio.recipes import Recipe
 from studio.ui.style import theme
@@ -20,7 +22,8 @@ def test_only_what_is_meant_for_it_can_be_called_from_outside(blocks):
     }
     assert public == {
         *("swap", "remove", "interpolate", "edit", "measure", "generate", "directions", "augment"),
-        "explore",
+        *("explore", "models", "model_export", "model_import", "model_rename", "model_delete"),
+        *("model_restore", "model_compare"),
     }
 
 
@@ -158,6 +161,50 @@ def test_api_enlarges_a_zipped_set(call, heads_pictures, tmp_path):
     kind, told = call.send("augment", data, name, "doubling", "much", *asked[3:])
     assert kind == "error"
     assert "amount must be a number, not 'much'" in str(told)
+
+
+@pytest.mark.slow
+def test_api_looks_after_checkpoints(call, page_home, make_checkpoint, tmp_path):
+    name, shipped = make_checkpoint(tag="given", metrics={"psnr": 30.0}), "genegan.smiling-64"
+    made = exchange.pack(CheckpointStore(), name, tmp_path).read_bytes()
+    kind, (told,) = call.send("model_import", call.upload(made, "given.zip"))
+    assert (kind, told) == ("complete", name)
+    assert (page_home / "checkpoints" / name).is_dir()
+    cards = {one["name"]: one for one in call.send("models")[1][0]}
+    assert cards[name]["own"]
+    assert cards[name]["metrics"] == {"psnr": 30.0}
+    assert cards[name]["loaded"] == 0
+    assert not cards[shipped]["own"]
+    kind, answer = call.send("model_export", name)
+    assert kind == "complete"
+    with zipfile.ZipFile(io.BytesIO(call.read(answer))) as archive:
+        assert f"{name}/card.json" in archive.namelist()
+    assert call.send("model_rename", name, "api") == ("complete", ["genegan.api"])
+    kind, (found,) = call.send("model_compare", "genegan.api", shipped)
+    assert kind == "complete"
+    (psnr,) = (one for one in found["measured"] if one["name"] == "psnr")
+    assert psnr["better"] == "genegan.api"
+    kind, (gone,) = call.send("model_delete", "genegan.api")
+    assert (kind, gone["name"], gone["days_left"]) == ("complete", "genegan.api", 7)
+    assert not (page_home / "checkpoints" / "genegan.api").exists()
+    assert call.send("model_restore", "")[1][0] == {"restored": "", "deleted": [gone]}
+    assert call.send("model_restore", gone["key"])[1][0] == {
+        "restored": "genegan.api", "deleted": [],
+    }  # fmt: skip
+    assert (page_home / "checkpoints" / "genegan.api").is_dir()
+    for refused, words in (
+        (("model_rename", shipped, "x"), "ships with the program"),
+        (("model_delete", shipped), "ships with the program"),
+        (("model_restore", "genegan.none"), "no deleted checkpoint"),
+        (("model_export", "../../etc"), "no checkpoint name"),
+        (("model_import", call.upload(b"nothing", "a.zip")), "it is no zip"),
+        (("model_import", "/etc/passwd"), "No file was received"),
+        (("model_compare", shipped, "genegan.none"), "no checkpoint 'genegan.none'"),
+    ):
+        kind, told = call.send(*refused)
+        assert kind == "error"
+        assert words in str(told)
+    call.send("model_delete", "genegan.api")
 
 
 @pytest.mark.slow

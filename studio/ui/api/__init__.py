@@ -4,11 +4,11 @@ Pictures come as uploads (``/gradio_api/upload``, or ``gradio_client.handle_file
 is refused. ``--auth`` protects these endpoints as it does the page.
 """
 
-from studio.ui.api import data_sets, pictures
+from studio.ui.api import data_sets, models, pictures
 from studio.ui.context import Context
 
 
 def build(context: Context) -> None:
     """Register all endpoints."""
-    for module in (pictures, data_sets):
+    for module in (pictures, data_sets, models):
         module.build(context)

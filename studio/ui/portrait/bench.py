@@ -51,6 +51,11 @@ def composers(context: Context) -> list[Card]:
     return [card for card in context.store.cards() if Operation.GENERATE in card.entry.operations]
 
 
+def possible(context: Context, portrait: Portrait) -> list[Card]:
+    """List the checkpoints that a portrait can have."""
+    return (composers if portrait.mode == "compose" else editors)(context)
+
+
 def knows_attributes(context: Context, checkpoint: str) -> bool:
     """Say whether a checkpoint has attribute sliders of its own."""
     return isinstance(context.models.get(checkpoint).model, AttributeModel)

@@ -11,8 +11,8 @@ from studio import bulk, directions, editing, images, traits
 from studio.errors import ConfigError, StudioError
 from studio.images import MAX_BYTES, MAX_RESULT_BYTES
 from studio.recipes import Recipe, is_result
+from studio.ui import arrivals, examples
 from studio.ui import bench as photo_bench
-from studio.ui import examples
 from studio.ui import own as own_sliders
 from studio.ui.components import (
     choices,
@@ -106,8 +106,13 @@ class Desk:
         ]
 
 
-def build(context: Context) -> Door:
-    """Lay the tab out and bind its events; return where pictures come in."""
+def build(context: Context, watch: gr.HTML) -> Door:
+    """Lay the tab out and bind its events; return where pictures come in.
+
+    Args:
+        context: The shared context.
+        watch: Tells when checkpoints came or went.
+    """
     with gr.Row(elem_classes="ls-desk"):
         with gr.Column(elem_classes="ls-sources", min_width=0), sources_fold():
             mode = gr.Radio(MODES, value="photo", label="Start from", elem_id="face-mode")
@@ -122,7 +127,7 @@ def build(context: Context) -> Door:
             strip = choices(elem_id="face-strip")
         with gr.Column(elem_classes="ls-controls", min_width=0):
             desk = _build_controls(drop, photo, shown, stage, strip, mode)
-    return Door("attributes", _bind(context, desk), desk.painted(), enter)
+    return Door("attributes", _bind(context, desk, watch), desk.painted(), enter)
 
 
 def _build_controls(
@@ -180,7 +185,7 @@ def _build_controls(
     )  # fmt: skip
 
 
-def _bind(context: Context, desk: Desk) -> gr.State:
+def _bind(context: Context, desk: Desk, watch: gr.HTML) -> gr.State:
     """Connect events: each turns a history into the next one and repaints."""
     history = gr.State(Portraits())
     on = binder(history, desk.painted())
@@ -228,6 +233,10 @@ def _bind(context: Context, desk: Desk) -> gr.State:
         desk.file,
         **{**SLOW, "show_progress": "minimal"},
     ).success(None, js=download("face-file"))
+    arrivals.follow(
+        [watch.changed], context, history, desk.painted(), [desk.checkpoint],
+        heal=healer, paint=paint, choices=on_choices,
+    )  # fmt: skip
     # The example is computed when the tab is opened: whoever comes to swap does not wait for it.
     tab = gr.context.Context.block
     if isinstance(tab, gr.Tab):
@@ -239,7 +248,6 @@ def paint(context: Context, history: Portraits) -> list[Any]:
     """Return the values of ``Desk.painted`` for a history."""
     portrait = history.present
     composing = portrait.mode == "compose"
-    cards = (bench.composers if composing else bench.editors)(context)
     card = context.store.card(portrait.checkpoint) if portrait.checkpoint else None
     own = directions.names(portrait.checkpoint) if card else []
     return [
@@ -247,7 +255,9 @@ def paint(context: Context, history: Portraits) -> list[Any]:
         gr.Column(visible=not composing),
         screen.stage(context, portrait),
         screen.strip(context, portrait),
-        gr.Dropdown(method_choices(cards), value=portrait.checkpoint or None),
+        gr.Dropdown(
+            method_choices(bench.possible(context, portrait)), value=portrait.checkpoint or None
+        ),
         note(screen.about(card) if card else screen.NO_CHECKPOINT),
         portrait.mode,
         gr.Column(visible=composing),
@@ -296,12 +306,34 @@ def _samples(context: Context) -> dict[str, Any]:
 def on_show(context: Context, history: Portraits) -> Portraits:
     """Begin with an example; what is there stays."""
     if history.present.photo or history.present.mode == "compose":
-        return history
+        return arrivals.mend(history, healer(context))
     cards = bench.editors(context)
     if not cards:
         return history
     seat = examples.seat(context, SAMPLES[0])
     return Portraits(Portrait(photo=seat, checkpoint=cards[0].name))
+
+
+def on_choices(context: Context, history: Portraits) -> list[Any]:
+    """Offer what there is."""
+    return [gr.Dropdown(method_choices(bench.possible(context, history.present)))]
+
+
+def healer(context: Context) -> arrivals.Heal:
+    """Return what takes checkpoints that are gone out of a portrait."""
+    rolls = {
+        mode: arrivals.Roll(context, [card.name for card in find(context)])
+        for mode, find in (("photo", bench.editors), ("compose", bench.composers))
+    }
+    every = arrivals.Roll(context, context.store.names())
+
+    def heal(portrait: Portrait) -> tuple[Portrait, str]:
+        name, words = rolls[portrait.mode].instead(portrait.checkpoint)
+        applied, gone = every.applied(portrait.applied)
+        begun = replace(portrait, checkpoint=name, applied=applied)
+        return replace(begun, held=()).put_back() if words else begun, words or gone
+
+    return heal
 
 
 def on_photo(context: Context, role: str, event: Event, history: Portraits) -> Portraits:
@@ -384,16 +416,13 @@ def on_mode(context: Context, history: Portraits, mode: str) -> Portraits:
     """Go from a photo to attributes alone, or back."""
     portrait = history.present
     composing = mode == "compose"
-    cards = (bench.composers if composing else bench.editors)(context)
-    names = [card.name for card in cards]
+    begun = replace(portrait, mode="compose" if composing else "photo", held=(), chosen=0)
+    names = [card.name for card in bench.possible(context, begun)]
     if not names:
         kind = "makes faces from attributes" if composing else "has sliders"
         raise ConfigError(f"There is no checkpoint yet that {kind}; train one first.")
     kept_name = portrait.checkpoint if portrait.checkpoint in names else names[0]
-    begun = replace(
-        portrait, mode="compose" if composing else "photo", checkpoint=kept_name, held=(), chosen=0
-    )
-    return history.then(begun.put_back())
+    return history.then(replace(begun, checkpoint=kept_name).put_back())
 
 
 def on_variation(context: Context, history: Portraits, variation: float) -> Portraits:

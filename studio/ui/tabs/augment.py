@@ -10,7 +10,7 @@ import gradio as gr
 from studio import traits
 from studio.augment import AGREEMENT, AugmentReport
 from studio.errors import ConfigError, DataError, StudioError
-from studio.ui import augmenting, figures
+from studio.ui import arrivals, augmenting, figures
 from studio.ui.augmenting import AMOUNTS, MOST_SET, NO_MAKER, Preview, Run, Settings, Tails
 from studio.ui.components import choices, method_choices, note, problem, progress, sharp_uri
 from studio.ui.context import Context
@@ -130,8 +130,13 @@ class Desk:
         ]
 
 
-def build(context: Context) -> None:
-    """Lay the tab out and bind its events."""
+def build(context: Context, watch: gr.HTML) -> None:
+    """Lay the tab out and bind its events.
+
+    Args:
+        context: The shared context.
+        watch: Tells when checkpoints came or went.
+    """
     with gr.Row(elem_classes="ls-desk"):
         with (
             gr.Column(elem_classes="ls-sources", min_width=0),
@@ -161,7 +166,7 @@ def build(context: Context) -> None:
         with gr.Column(elem_classes="ls-controls", min_width=0):
             controls = _build_controls()
     desk = Desk(sets, upload, about_data, result, report, made, pack, file, *plots, *controls)
-    _bind(context, desk)
+    _bind(context, desk, watch)
 
 
 def _build_plots() -> list[Any]:
@@ -230,7 +235,7 @@ def _build_controls() -> list[Any]:
     ]  # fmt: skip
 
 
-def _bind(context: Context, desk: Desk) -> None:
+def _bind(context: Context, desk: Desk, watch: gr.HTML) -> None:
     """Connect events; where the data is and the run that goes on are kept for the visitor."""
     location, run = gr.State(""), gr.State(None)
     settings = desk.settings()
@@ -269,9 +274,40 @@ def _bind(context: Context, desk: Desk) -> None:
     desk.pack.click(
         guarded(context, on_pack), run, desk.file, **{**SLOW, "show_progress": "minimal"}
     ).success(None, js=download("augment-file"))
+    watch.changed(
+        guarded(context, _following(desk, location)),
+        [location, *settings],
+        [location, *desk.painted()],
+        **arrivals.LOOK,
+    )
     tab = gr.context.Context.block
     if isinstance(tab, gr.Tab):
         on(tab.select, on_show)
+
+
+def _following(desk: Desk, place: gr.State) -> Callable[..., dict[Any, Any]]:
+    """Return what lets the pickers offer what there is, and the tab go on without what is gone."""
+
+    def on_change(context: Context, location: str, *values: Any) -> dict[Any, Any]:
+        settings = Settings.read(*values)
+        mended, words = augmenting.mend(context, settings)
+        if mended == settings:
+            return {desk.checkpoint: _makers(context), desk.classifier: _classifiers(context)}
+        if words:
+            gr.Warning(words)
+        shown = _settled(context, location, mended)
+        return dict(zip([place, *desk.painted()], shown, strict=True))
+
+    return on_change
+
+
+def _makers(context: Context, **options: Any) -> gr.Dropdown:
+    return gr.Dropdown(method_choices(augmenting.makers(context)), **options)
+
+
+def _classifiers(context: Context, **options: Any) -> gr.Dropdown:
+    judges = method_choices(augmenting.classifiers(context))
+    return gr.Dropdown([("None", ""), *judges], **options)
 
 
 def paint(context: Context, location: str, settings: Settings) -> list[Any]:
@@ -294,12 +330,12 @@ def paint(context: Context, location: str, settings: Settings) -> list[Any]:
 
 def _controls(context: Context, location: str, settings: Settings) -> list[Any]:
     """Return the values of ``Desk.settings``: what the checkpoint and the data allow."""
-    cards, judges = augmenting.makers(context), augmenting.classifiers(context)
+    cards = augmenting.makers(context)
     card = next((card for card in cards if card.name == settings.checkpoint), None)
     known = augmenting.sources(card) if card else []
     balancing, most = settings.strategy == "balancing", _most(context, location, settings)
     return [
-        gr.Dropdown(method_choices(cards), value=settings.checkpoint or None),
+        _makers(context, value=settings.checkpoint or None),
         gr.Radio(value=settings.strategy, info=STRATEGY_WORDS[settings.strategy]),
         gr.Radio(
             [(SOURCES[one], one) for one in known],
@@ -311,7 +347,7 @@ def _controls(context: Context, location: str, settings: Settings) -> list[Any]:
             maximum=max(2, most), value=min(settings.most, most), visible=balancing and most > 1
         ),
         gr.Slider(value=settings.variation, visible=settings.source == "attributes"),
-        gr.Dropdown([("None", ""), *method_choices(judges)], value=settings.classifier),
+        _classifiers(context, value=settings.classifier),
         settings.agreement,
         settings.ssim,
         settings.name,
@@ -407,7 +443,10 @@ def _no_result() -> list[Any]:
 
 def on_show(context: Context, location: str, *values: Any) -> list[Any]:
     """Begin with what is there; what was chosen stays."""
-    settings, first = Settings.read(*values), augmenting.first_set(context, location)
+    settings, words = augmenting.mend(context, Settings.read(*values))
+    if words:
+        gr.Warning(words)
+    first = augmenting.first_set(context, location)
     return _settled(context, first, settings, renamed=first != location)
 
 

@@ -14,8 +14,8 @@ from studio.explore import labels, maps, writing
 from studio.explore.charting import MOST, MapRequest
 from studio.explore.encoding import StoppedError
 from studio.explore.measures import measure
+from studio.ui import arrivals, figures
 from studio.ui import bench as photos
-from studio.ui import figures
 from studio.ui.atlas import bench, screen
 from studio.ui.atlas.bench import Drawing
 from studio.ui.atlas.draft import OWN, View, Views
@@ -29,11 +29,11 @@ from studio.ui.components import (
     sharp_uri,
 )
 from studio.ui.context import Context
-from studio.ui.doors import Door
+from studio.ui.doors import Door, entering
 from studio.ui.draft import Seat
 from studio.ui.guard import guarded, heard, who
 from studio.ui.repaint import QUICK, SLOW, binder, download, following, repainting
-from studio.ui.seats import Event, bind, new_file, received, whole_seat
+from studio.ui.seats import Event, bind, new_file, received, seat_picture, whole_seat
 from studio.ui.sets import EXAMPLE_NAME, find_set, own_name, received_set, sets
 
 METHODS = [("PCA", "pca"), ("t-SNE", "tsne")]
@@ -95,13 +95,14 @@ class Desk:
         return [self.atlas, self.status, self.stop, self.again, self.numbers]
 
 
-def build(context: Context, doors: Mapping[str, Door], tabs: gr.Tabs) -> None:
+def build(context: Context, doors: Mapping[str, Door], tabs: gr.Tabs, watch: gr.HTML) -> None:
     """Lay the tab out and bind its events.
 
     Args:
         context: The shared context.
         doors: Of the tabs that a picture can go on to.
         tabs: All tabs.
+        watch: Tells when checkpoints came or went.
     """
     with gr.Row(elem_classes="ls-desk"):
         with (
@@ -124,7 +125,7 @@ def build(context: Context, doors: Mapping[str, Door], tabs: gr.Tabs) -> None:
         with gr.Column(elem_classes="ls-controls", min_width=0):
             controls = _build_controls()
     desk = Desk(drop, names, upload, atlas, numbers, stop, again, status, *controls)
-    _bind(context, desk, doors, tabs)
+    _bind(context, desk, doors, tabs, watch)
 
 
 def _atlas(context: Context) -> gr.HTML:
@@ -183,7 +184,9 @@ def _build_controls() -> list[Any]:
     ]  # fmt: skip
 
 
-def _bind(context: Context, desk: Desk, doors: Mapping[str, Door], tabs: gr.Tabs) -> None:
+def _bind(
+    context: Context, desk: Desk, doors: Mapping[str, Door], tabs: gr.Tabs, watch: gr.HTML
+) -> None:
     """Connect events: each turns a history into the next one, and the map follows."""
     # What is wanted, what is being drawn, and what the page shows.
     history, drawing, shown_view = gr.State(Views()), gr.State(None), gr.State(None)
@@ -230,7 +233,7 @@ def _bind(context: Context, desk: Desk, doors: Mapping[str, Door], tabs: gr.Tabs
     desk.atlas.slider(heard(context, on_slider), None, None, **QUICK)
     for name, door in doors.items():
         getattr(desk.atlas, f"open_{name}")(
-            _entering(context, door),
+            entering(context, door, on_open),
             [door.history],
             [tabs, door.history, *door.painted],
             **SLOW,
@@ -240,6 +243,10 @@ def _bind(context: Context, desk: Desk, doors: Mapping[str, Door], tabs: gr.Tabs
             guarded(context, on_save, suffix), shown_view, desk.file,
             **{**SLOW, "show_progress": "minimal"},
         ).success(None, js=download("explore-file"))  # fmt: skip
+    arrivals.follow(
+        [watch.changed], context, history, [*desk.painted(), desk.status, desk.again],
+        [desk.checkpoint], heal=healer, paint=_paint_mended, choices=on_choices,
+    )  # fmt: skip
     tab = gr.context.Context.block
     if isinstance(tab, gr.Tab):
         drawn(on(tab.select, guarded(context, painted(on_show)), **SLOW))
@@ -250,19 +257,6 @@ def _chained(drawn: Callable[[Any], Any], on: Callable[..., Any], values: Any, o
     bound = on(*values, **options)
     drawn(bound)
     return bound
-
-
-def _entering(context: Context, door: Door) -> Callable[..., list[Any]]:
-    """Return a handler that puts a picture of the map into another tab and goes there."""
-
-    def enter(event: gr.EventData, theirs: Any) -> list[Any]:
-        def carry(context: Context) -> list[Any]:
-            model, seats = on_open(context, dict(event._data))
-            return [gr.Tabs(selected=door.tab), *door.enter(context, theirs, seats, model)]
-
-        return list(guarded(context, carry)())
-
-    return enter
 
 
 def paint(context: Context, history: Views) -> list[Any]:
@@ -292,6 +286,30 @@ def paint(context: Context, history: Views) -> list[Any]:
 painted = repainting(paint)
 
 
+def _paint_mended(context: Context, history: Views) -> list[Any]:
+    """Return the same, with a way to draw the map of the model that took a place."""
+    words = note("The map shows what the model before saw; draw it again to see with this one.")
+    return [*paint(context, history), words, gr.Button(visible=True)]
+
+
+def on_choices(context: Context, history: Views) -> list[Any]:
+    """Offer what there is."""
+    del history
+    return [gr.Dropdown(method_choices(bench.encoders(context)))]
+
+
+def healer(context: Context) -> arrivals.Heal:
+    """Return what takes checkpoints that are gone out of a view."""
+    roll = arrivals.Roll(context, [card.name for card in bench.encoders(context)])
+
+    def heal(view: View) -> tuple[View, str]:
+        name, words = roll.instead(view.request.checkpoint)
+        part = "" if words else view.request.part
+        return bench.request_of(view, checkpoint=name, part=part), words
+
+    return heal
+
+
 def _set_choices(view: View) -> list[tuple[str, str]]:
     """List the example, the home's sets, and what was uploaded last."""
     uploaded = [(Path(view.upload).name, UPLOAD)] if view.upload else []
@@ -310,12 +328,14 @@ def _set_value(view: View) -> str:
 
 def on_show(context: Context, history: Views) -> Views:
     """Begin with a map of the example; what is there stays."""
-    return replace(history, present=bench.first_view(context, history.present))
+    mended = arrivals.mend(history, healer(context))
+    return replace(mended, present=bench.first_view(context, mended.present))
 
 
 def on_again(context: Context, history: Views) -> Views:
     """Draw again what the page has lost."""
-    return replace(history, present=bench.settle(context, history.present))
+    mended = arrivals.mend(history, healer(context))
+    return replace(mended, present=bench.settle(context, mended.present))
 
 
 def on_photo(context: Context, role: str, event: Event, history: Views) -> Views:
@@ -556,7 +576,7 @@ def on_open(context: Context, event: Event) -> tuple[str, list[Seat]]:
     x, y = float(event["x"]), float(event["y"])
     with context.decoding:
         _, picture = bench.spot(context, drawn, x, y, int(event.get("rest", -1)))
-    return name, [bench.seat_picture(picture, f"map-{x:.2f}-{y:.2f}")]
+    return name, [seat_picture(picture, f"map-{x:.2f}-{y:.2f}")]
 
 
 def on_save(context: Context, suffix: str, view: View | None) -> Any:

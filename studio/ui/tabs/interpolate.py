@@ -9,7 +9,7 @@ import gradio as gr
 from studio import paths
 from studio.errors import ConfigError, StudioError
 from studio.interpolation import LEAST_SIDE, MOST_FRAMES, MOST_MODELS, MOST_SIDE, Style
-from studio.ui import own
+from studio.ui import arrivals, own
 from studio.ui.components import (
     choices,
     method_choices,
@@ -100,8 +100,13 @@ class Desk:
         return [self.format, self.count, self.size, self.ease, self.ping_pong, self.every]
 
 
-def build(context: Context) -> Door:
-    """Lay the tab out and bind its events; return where pictures come in."""
+def build(context: Context, watch: gr.HTML) -> Door:
+    """Lay the tab out and bind its events; return where pictures come in.
+
+    Args:
+        context: The shared context.
+        watch: Tells when checkpoints came or went.
+    """
     with gr.Row(elem_classes="ls-desk"):
         with gr.Column(elem_classes="ls-sources", min_width=0), sources_fold():
             with gr.Column(elem_classes="ls-four", min_width=0):
@@ -116,7 +121,7 @@ def build(context: Context) -> Door:
             rows = scripted("ls-rows", "rows.js", elem_id="rows")
         with gr.Column(elem_classes="ls-controls", min_width=0):
             desk = _build_controls(drops, samples_title, shown, examples, stage, rows)
-    return Door("interpolate", _bind(context, desk), desk.painted(), enter)
+    return Door("interpolate", _bind(context, desk, watch), desk.painted(), enter)
 
 
 def morph(context: Context) -> gr.HTML:
@@ -176,7 +181,7 @@ def _build_controls(
     )  # fmt: skip
 
 
-def _bind(context: Context, desk: Desk) -> gr.State:
+def _bind(context: Context, desk: Desk, watch: gr.HTML) -> gr.State:
     """Connect events: each turns a history into the next one and repaints."""
     history = gr.State(Walks())
     on = binder(history, desk.painted())
@@ -210,6 +215,10 @@ def _bind(context: Context, desk: Desk) -> gr.State:
         desk.file,
         **{**SLOW, "show_progress": "minimal"},
     ).success(None, js=download("walk-file"))
+    arrivals.follow(
+        [watch.changed], context, history, desk.painted(), [desk.checkpoint, desk.others],
+        heal=healer, paint=paint, choices=on_choices,
+    )  # fmt: skip
     # The example is computed when the tab is opened: whoever comes to swap does not wait for it.
     tab = gr.context.Context.block
     if isinstance(tab, gr.Tab):
@@ -220,9 +229,8 @@ def _bind(context: Context, desk: Desk) -> gr.State:
 def paint(context: Context, history: Walks) -> list[Any]:
     """Return the values of ``Desk.painted`` for a history."""
     walk = history.present
-    cards = samples.interpolators(context)
     card = context.store.card(walk.checkpoint) if walk.checkpoint else None
-    rivals = samples.rivals(context, walk.checkpoint) if card else []
+    possible, rivals = _choices(context, walk)
     others = [name for name in walk.rows if name != walk.checkpoint]
     strip = walk.mode == "strip"
     shown = screen.sample_row(context, walk)
@@ -233,15 +241,10 @@ def paint(context: Context, history: Walks) -> list[Any]:
         screen.example_row(context),
         screen.stage(context, walk),
         screen.rows(context, walk),
-        gr.Dropdown(method_choices(cards), value=walk.checkpoint or None),
+        gr.Dropdown(possible, value=walk.checkpoint or None),
         note(screen.about(card) if card else screen.NO_CHECKPOINT),
         walk.mode,
-        gr.Dropdown(
-            [one for one in method_choices(rivals) if one[1] != walk.checkpoint],
-            value=others,
-            multiselect=True,
-            visible=strip and len(rivals) > 1,
-        ),
+        gr.Dropdown(rivals, value=others, multiselect=True, visible=strip and bool(rivals)),
         gr.Radio(value=walk.path, visible=strip),
         gr.Slider(value=walk.frames, visible=strip),
         gr.Slider(value=walk.side, visible=not strip),
@@ -252,6 +255,40 @@ def paint(context: Context, history: Walks) -> list[Any]:
 
 
 painted = repainting(paint)
+
+
+def _choices(context: Context, walk: Walk) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    """Return what can be on the stage, and what can be compared with what is."""
+    every = method_choices(samples.interpolators(context))
+    if not walk.checkpoint:
+        return every, []
+    rivals = {card.name for card in samples.rivals(context, walk.checkpoint)} - {walk.checkpoint}
+    return every, [one for one in every if one[1] in rivals]
+
+
+def on_choices(context: Context, history: Walks) -> list[Any]:
+    """Offer what there is."""
+    return [gr.Dropdown(offered) for offered in _choices(context, history.present)]
+
+
+def healer(context: Context) -> arrivals.Heal:
+    """Return what takes checkpoints that are gone out of a walk."""
+    cards = samples.interpolators(context)
+
+    def heal(walk: Walk) -> tuple[Walk, str]:
+        seats = list(walk.seats.values())
+        fitting = sorted(cards, key=lambda card: not samples.suits(card, seats))
+        roll = arrivals.Roll(context, [card.name for card in fitting])
+        rows = tuple(filter(None, map(roll.same, walk.rows)))
+        name, words = arrivals.Roll(context, [*rows, *roll.names]).instead(walk.checkpoint)
+        if len(rows) < len(walk.rows):
+            words = words or "A model of a row was deleted; the row is gone with it."
+        if name not in rows:
+            rows = (name,) if name else ()
+        moves = walk.moves if roll.same(walk.checkpoint) else {}
+        return replace(walk, checkpoint=name, rows=rows, moves=moves), words
+
+    return heal
 
 
 def enter(context: Context, history: Walks, seats: Sequence[Seat], checkpoint: str) -> list[Any]:
@@ -277,7 +314,7 @@ def _samples_title(walk: Walk) -> str:
 def on_show(context: Context, history: Walks) -> Walks:
     """Begin with a finished example; what is there stays."""
     if history.present.seats:
-        return history
+        return arrivals.mend(history, healer(context))
     possible = samples.available(context)
     if possible:
         return Walks(samples.walk(context, possible[0]))

@@ -1,197 +1,214 @@
 """The models tab: every checkpoint with what it does, how well, where from, and its memory."""
 
-import html
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 
-from studio import images
-from studio.checkpoints import SAMPLES, Card
-from studio.errors import ImageError
-from studio.methods.base import Operation
-from studio.ui.components import bare_object, data_uri, scripted
+from studio import exchange
+from studio.errors import ConfigError, StudioError
+from studio.ui import arrivals, shelf
+from studio.ui.components import method_choices, scripted
 from studio.ui.context import Context
 from studio.ui.guard import guarded, heard
+from studio.ui.repaint import SLOW, download
+from studio.ui.seats import new_file
 
-_SAMPLES_SIDE = 900
-# Name on the card: what a person reads, its form, and how to read it.
-_READINGS: dict[str, tuple[str, str, str]] = {
-    "swap_success": (
-        "Object arrives", "share",
-        "How often the object is recognized after a swap, as a share of how often it is in real "
-        "photographs. 95 % or more is good.",
-    ),
-    "removed": (
-        "Object gone", "share", "How often nothing is left after a removal. 95 % or more is good.",
-    ),
-    "monotonic": (
-        "Strength obeys", "share",
-        "How often more strength means more of the object. 95 % or more is good.",
-    ),
-    "kept_reconstruction": (
-        "Rest stays", "share",
-        "How often everything else keeps its label in a swap. 95 % or more is good.",
-    ),
-    "psnr": (
-        "Reproduction", "dB",
-        "How closely an unedited picture is redrawn. 25 dB is fair, 28 dB good, 32 dB excellent.",
-    ),
-    "crosses": (
-        "Sliders arrive", "share",
-        "How often a slider at its other end is recognized as such. 80 % or more is good.",
-    ),
-    "held_change_of_others": (
-        "Others move, when held", "correlation",
-        "Mean change of the other attributes' probabilities. Under 0.06 is good.",
-    ),
-    "shown": (
-        "Asked-for attributes shown", "share",
-        "In generated faces, as a share of how well they are read off photographs. 95 % is good.",
-    ),
-    "kind_accuracy": ("Kind of glasses kept", "share", "How often round glasses stay round."),
-    "smile_correlation": (
-        "Smile follows the donor", "correlation", "1 is perfect, 0 no relation. 0.9 is good.",
-    ),
-    "light_correlation": (
-        "Light follows the donor", "correlation", "1 is perfect, 0 no relation. 0.9 is good.",
-    ),
-    "accuracy": (
-        "Attributes read right", "share", "Mean over the attributes; 90 % is usual on CelebA.",
-    ),
-    "verification_auc": (
-        "Tells people apart", "correlation", "1 is perfect, 0.5 is guessing.",
-    ),
-    "eye_error_median": (
-        "Eyes off by", "share", "Of the distance between the eyes, in the median. 4 % is good.",
-    ),
-}  # fmt: skip
+Event = Mapping[str, Any]
+# The page takes no larger uploads; the command line does.
+MOST_BYTES = 200 * shelf.MEGABYTE
+NOTHING = (
+    "There is no checkpoint yet. Train one with latent-studio train, or import one that somebody "
+    "exported."
+)
+# What was refused changes nothing on the server, so what waits for it is freed here.
+_FREE = """() => {
+  document.querySelectorAll(".ls-panel button")
+    .forEach((one) => (one.disabled = false));
+  delete document.querySelector(".ls-intake").dataset.busy;
+}"""
+_TO_TABLE = """(one, other) => one && other && setTimeout(() =>
+  document.querySelector("#models-compare").scrollIntoView({ behavior: "smooth" }), 100)"""
 
 
-def build(context: Context) -> None:
-    """Lay the tab out and bind its events."""
-    memory = gr.HTML(apply_default_css=False)
+@dataclass(frozen=True, eq=False)
+class Desk:
+    """The tab's components."""
+
+    memory: gr.HTML
+    intake: gr.HTML
+    problems: gr.HTML
+    compare: gr.Accordion
+    one: gr.Dropdown
+    other: gr.Dropdown
+    table: gr.HTML
+    cards: gr.HTML
+    file: gr.DownloadButton
+
+    def painted(self) -> list[Any]:
+        """List the components that ``paint`` fills, in its order."""
+        return [self.memory, self.problems, self.one, self.other, self.table, self.cards]
+
+
+def build(context: Context, watch: gr.HTML) -> None:
+    """Lay the tab out and bind its events.
+
+    Args:
+        context: The shared context.
+        watch: Tells when checkpoints came or went.
+    """
+    with gr.Row(elem_classes="ls-shelf"):
+        # Events: ``limit`` (megabytes), ``cool`` (name).
+        memory = scripted("ls-panel ls-memory", "memory.js", elem_id="models-memory")
+        # Event: ``take`` (path, name, bytes).
+        intake = scripted(
+            "ls-panel ls-intake", "intake.js", {"most": MOST_BYTES}, elem_id="models-intake"
+        )
     problems = gr.HTML(apply_default_css=False)
-    # Events: ``warm`` and ``cool``, each with a name.
-    cards = scripted("ls-models", "models.js", elem_id="models")
-    shown: dict[str, Any] = {
-        "outputs": [memory, problems, cards],
-        "show_progress": "hidden",
-        "api_visibility": "private",
-    }
+    with gr.Accordion("Compare two models", open=False, elem_id="models-compare") as compare:
+        with gr.Row(elem_classes="ls-pair"):
+            one = gr.Dropdown([], label="Model", elem_id="models-one")
+            other = gr.Dropdown([], label="Compared with", elem_id="models-other")
+        table = gr.HTML(shelf.comparison(context, []), apply_default_css=False)
+    # Events with a name: ``warm``, ``cool``, ``export``, ``compare``, ``delete``, ``rename`` (and a
+    # tag); ``restore`` with a key.
+    cards = scripted("ls-panel ls-models", "models.js", elem_id="models")
+    file = gr.DownloadButton("Download", visible="hidden", elem_id="models-file")
+    _bind(context, Desk(memory, intake, problems, compare, one, other, table, cards, file), watch)
+
+
+def _bind(context: Context, desk: Desk, watch: gr.HTML) -> None:
+    """Connect events; most of them show everything again."""
+    pair, shown = [desk.one, desk.other], {"outputs": desk.painted(), **arrivals.LOOK}
+    for event, handler in (
+        (desk.cards.warm, on_warm), (desk.cards.cool, on_cool), (desk.memory.cool, on_cool),
+        (desk.memory.limit, on_limit), (desk.cards.rename, on_rename),
+        (desk.cards.delete, on_delete), (desk.cards.restore, on_restore),
+    ):  # fmt: skip
+        event(heard(context, handler), pair, desk.painted(), **SLOW).failure(None, js=_FREE)
+    desk.intake.take(heard(context, on_take), pair, [desk.intake, *desk.painted()], **SLOW).failure(
+        None, js=_FREE
+    )
+    desk.cards.export(
+        heard(context, on_export), None, desk.file, **{**SLOW, "show_progress": "minimal"}
+    ).success(None, js=download("models-file"))
+    desk.cards.compare(
+        heard(context, on_pick), pair, [desk.compare, *pair, desk.table], **arrivals.LOOK
+    ).success(None, pair, js=_TO_TABLE)
+    for picker in pair:
+        picker.input(guarded(context, on_compare), pair, desk.table, **arrivals.LOOK)
+    watch.changed(guarded(context, paint), pair, **shown)
     tab = gr.context.Context.block
     if isinstance(tab, gr.Tab):
-        tab.select(guarded(context, on_show), None, **shown)
-    cards.warm(heard(context, on_warm), None, **shown)
-    cards.cool(heard(context, on_cool), None, **shown)
+        tab.select(guarded(context, paint), pair, **shown)
 
 
-def on_show(context: Context) -> list[Any]:
-    """Read the cards from disk and the memory from the cache."""
-    warm = context.models.warm()
-    # What edits comes first, the measuring instruments last.
-    cards = sorted(
-        context.store.cards(), key=lambda card: Operation.EVALUATE in card.entry.operations
-    )
-    entries = [_entry(context, card, warm) for card in cards]
-    problems = "".join(
-        f'<p class="ls-problem">{html.escape(problem)}</p>' for problem in context.store.problems()
-    )
-    return [_memory_line(context, warm, len(entries)), problems, {"cards": entries}]
+def paint(context: Context, *pair: str | None, undo: Mapping[str, str] | None = None) -> list[Any]:
+    """Return the values of ``Desk.painted``, read from disk and from the cache.
+
+    Args:
+        context: The shared context.
+        pair: What is compared with what; None where nothing is chosen.
+        undo: What was just deleted, with its ``key`` and ``name``.
+    """
+    items, roll = shelf.entries(context), arrivals.Roll(context, context.store.names())
+    now = tuple(roll.same(name or "") or None for name in pair)
+    value = {
+        "cards": items,
+        "deleted": shelf.deleted(),
+        "undo": undo or {},
+        "empty": "" if items else NOTHING,
+    }
+    return [
+        shelf.memory(context),
+        shelf.problems(context),
+        *_pickers(context, *now),
+        # Painted again, its folds would close.
+        gr.skip() if now == pair else on_compare(context, *now),
+        value,
+    ]
 
 
-def on_warm(context: Context, event: Mapping[str, Any]) -> list[Any]:
+def _pickers(context: Context, *pair: str | None) -> list[gr.Dropdown]:
+    offered = method_choices(shelf.cards(context))
+    return [gr.Dropdown(offered, value=name) for name in pair]
+
+
+def on_warm(context: Context, event: Event, *pair: str | None) -> list[Any]:
     """Load a checkpoint."""
     context.models.get(str(event["name"]))
-    return on_show(context)
+    return paint(context, *pair)
 
 
-def on_cool(context: Context, event: Mapping[str, Any]) -> list[Any]:
+def on_cool(context: Context, event: Event, *pair: str | None) -> list[Any]:
     """Give a checkpoint's memory back."""
     context.models.unload(str(event["name"]))
-    return on_show(context)
+    return paint(context, *pair)
 
 
-def _memory_line(context: Context, warm: Mapping[str, int], count: int) -> str:
-    device = {"cpu": "the processor's memory"}.get(context.models.device.type, "the graphics card")
-    if count == 0:
-        words = (
-            "There is no checkpoint yet. Train one with latent-studio train, or copy a "
-            "checkpoint's folder into checkpoints/, then open this tab again."
-        )
-    else:
-        words = (
-            f"{len(warm)} of {count} checkpoints loaded, {_megabytes(sum(warm.values()))} of at "
-            f"most {_megabytes(context.models.limit)} in {device}. Models load when they are used."
-        )
-    return f'<p class="ls-note ls-memory">{html.escape(words)}</p>'
+def on_limit(context: Context, event: Event, *pair: str | None) -> list[Any]:
+    """Keep fewer or more models loaded."""
+    megabytes = int(event["megabytes"])
+    if megabytes < 1:
+        raise ConfigError(f"The limit is 1 MB or more, not {megabytes}.")
+    context.models.limit = megabytes * shelf.MEGABYTE
+    return paint(context, *pair)
 
 
-def _megabytes(count: int) -> str:
-    return f"{count / 2**20:.0f} MB" if count >= 10 * 2**20 else f"{count / 2**20:.1f} MB"
-
-
-def _entry(context: Context, card: Card, warm: Mapping[str, int]) -> dict[str, Any]:
-    return {
-        "name": card.name,
-        "title": _title(card),
-        "line": card.entry.summary,
-        "state": f"loaded, {_megabytes(warm[card.name])}" if card.name in warm else "not loaded",
-        "warm": card.name in warm,
-        "samples": _samples(context, card),
-        "metrics": [
-            [label, _value(card.metrics[name], form), help_text]
-            for name, (label, form, help_text) in _READINGS.items()
-            if name in card.metrics
-        ],
-        "more": [
-            [name.replace("_", " "), f"{value:.4g}", ""]
-            for name, value in card.metrics.items()
-            if name not in _READINGS
-        ],
-        "facts": _facts(card),
-    }
-
-
-def _title(card: Card) -> str:
-    if Operation.SWAP in card.entry.operations:
-        return bare_object(card).capitalize()
-    return card.entry.title
-
-
-def _value(value: float, form: str) -> str:
-    return {"share": f"{value:.1%}", "dB": f"{value:.1f} dB"}.get(form, f"{value:.2f}")
-
-
-def _facts(card: Card) -> list[list[str]]:
-    training = card.training
-    minutes = training.get("total_minutes", training.get("minutes"))
-    steps, device = training.get("total_steps", card.step), training.get("device", "")
-    facts = {
-        "Name": card.name,
-        "Method": card.entry.citation,
-        "Sees": f"{card.spec.size} × {card.spec.size} pixels",  # noqa: RUF001
-        "Trained on": card.data_set,
-        "Steps": f"{steps:,}" if steps else "",
-        "Time": f"{minutes:.0f} minutes on {device}" if minutes else "",
-        "Started from": card.parent,
-        "Terms": card.terms,
-        "Repeat": card.command,
-    }
-    return [[name, value] for name, value in facts.items() if value]
-
-
-def _samples(context: Context, card: Card) -> str:
-    """Return the sample sheet as a data URI; empty where there is none that can be shown."""
-    path = context.store.folder(card.name) / SAMPLES
-    if not path.is_file():
-        return ""
+def on_take(context: Context, event: Event, *pair: str | None) -> list[Any]:
+    """Take an uploaded checkpoint in; what is wrong with it stands where it was dropped."""
+    name, size = str(event.get("name") or "The file"), int(event.get("bytes") or 0)
     try:
-        return context.memory.get(
-            ("samples", str(path), path.stat().st_mtime_ns),
-            lambda: data_uri(images.fit(images.read_photo(path).pixels, _SAMPLES_SIDE)),
-            len,
+        if size > MOST_BYTES:
+            raise ConfigError(
+                f"{name} is larger than {shelf.megabytes(MOST_BYTES)}; import it on the machine "
+                f"itself, with latent-studio models import."
+            )
+        answer = {"told": f"{shelf.take_in(context, event.get('path'))} is among your models now."}
+    except StudioError as error:
+        answer = {"problem": str(error)}
+    return [{"most": MOST_BYTES, **answer}, *paint(context, *pair)]
+
+
+def on_export(context: Context, event: Event) -> Any:
+    """Pack a checkpoint and offer it for download."""
+    name = str(event["name"])
+    return gr.DownloadButton(value=str(exchange.pack(context.store, name, new_file(f"{name}.zip"))))
+
+
+def on_rename(context: Context, event: Event, *pair: str | None) -> list[Any]:
+    """Give a checkpoint another tag."""
+    shelf.rename(context, str(event["name"]), str(event["tag"]).strip())
+    return paint(context, *pair)
+
+
+def on_delete(context: Context, event: Event, *pair: str | None) -> list[Any]:
+    """Put a checkpoint into the trash and offer to take that back."""
+    gone = shelf.delete(context, str(event["name"]))
+    return paint(context, *pair, undo={"key": gone.key, "name": gone.name})
+
+
+def on_restore(context: Context, event: Event, *pair: str | None) -> list[Any]:
+    """Get a deleted checkpoint back."""
+    shelf.restore(context, str(event["key"]))
+    return paint(context, *pair)
+
+
+def on_pick(context: Context, event: Event, one: str | None, other: str | None) -> list[Any]:
+    """Take a card as the first of two to compare, or as the second."""
+    name = str(event["name"])
+    if not one or (other and name != one):
+        one, other = name, None
+        gr.Info(
+            f"Now press Compare on the card of another model to compare {name} with.", duration=5
         )
-    except ImageError:
-        # A card without its picture says more than no card.
-        return ""
+    elif name != one:
+        other = name
+    pickers = _pickers(context, one, other)
+    return [gr.Accordion(open=True), *pickers, on_compare(context, one, other)]
+
+
+def on_compare(context: Context, *pair: str | None) -> str:
+    """Show two cards side by side, once both are chosen."""
+    return shelf.comparison(context, [name for name in pair if name])

@@ -11,7 +11,7 @@ import gradio as gr
 from studio import editing, images
 from studio.images import MAX_BYTES, MAX_RESULT_BYTES, Photo
 from studio.recipes import Recipe, is_result
-from studio.ui import bench, examples, own, screen
+from studio.ui import arrivals, bench, examples, own, screen
 from studio.ui.components import (
     choices,
     data_uri,
@@ -25,7 +25,7 @@ from studio.ui.components import (
 from studio.ui.components import stage as stage_component
 from studio.ui.context import Context
 from studio.ui.doors import Door
-from studio.ui.draft import CHILDREN, EXEMPLARS, RECEIVER, ROLES, Draft, History, Seat
+from studio.ui.draft import CHILDREN, DONOR, EXEMPLARS, RECEIVER, ROLES, Draft, History, Seat
 from studio.ui.guard import guarded, heard
 from studio.ui.repaint import (
     QUICK,
@@ -89,8 +89,13 @@ class Desk:
         ]
 
 
-def build(context: Context) -> Door:
-    """Lay the tab out and bind its events; return where pictures come in."""
+def build(context: Context, watch: gr.HTML) -> Door:
+    """Lay the tab out and bind its events; return where pictures come in.
+
+    Args:
+        context: The shared context.
+        watch: Tells when checkpoints came or went.
+    """
     with gr.Row(elem_classes="ls-desk"):
         with gr.Column(elem_classes="ls-sources", min_width=0), sources_fold():
             drops, extra = _build_sources()
@@ -101,7 +106,7 @@ def build(context: Context) -> Door:
             strip = choices(elem_id="strip")
         with gr.Column(elem_classes="ls-controls", min_width=0):
             desk = _build_controls(context, drops, extra, shown, stage, strip)
-    return Door("swap", _bind(context, desk), desk.painted(), enter)
+    return Door("swap", _bind(context, desk, watch), desk.painted(), enter)
 
 
 def _build_sources() -> tuple[dict[str, gr.HTML], gr.Column]:
@@ -150,7 +155,7 @@ def _build_controls(
     )  # fmt: skip
 
 
-def _bind(context: Context, desk: Desk) -> gr.State:
+def _bind(context: Context, desk: Desk, watch: gr.HTML) -> gr.State:
     """Connect events: each turns a history into the next one and repaints."""
     history = gr.State(History())
     on = binder(history, desk.painted())
@@ -181,6 +186,12 @@ def _bind(context: Context, desk: Desk) -> gr.State:
         desk.file,
         **{**SLOW, "show_progress": "minimal"},
     ).success(None, js=download("saved-file"))
+    tab = gr.context.Context.block
+    opened = [tab.select] if isinstance(tab, gr.Tab) else []
+    arrivals.follow(
+        [watch.changed, *opened], context, history, desk.painted(), [desk.checkpoint],
+        heal=healer, paint=paint, choices=on_choices,
+    )  # fmt: skip
     # Every visitor begins with the finished example.
     if (page := gr.context.Context.root_block) is not None:
         on(page.load, guarded(context, painted(on_load)), **SLOW)
@@ -218,8 +229,10 @@ painted = repainting(paint)
 
 
 def enter(context: Context, history: History, seats: Sequence[Seat], checkpoint: str) -> list[Any]:
-    """Take a picture from another tab as the one that is changed."""
-    draft = history.present.seat(RECEIVER, seats[0])
+    """Take pictures from another tab: the one that is changed, and the one that gives."""
+    draft = history.present
+    for role, seat in zip((RECEIVER, DONOR), seats, strict=False):
+        draft = draft.seat(role, seat)
     if checkpoint in context.swappers():
         draft = replace(draft, checkpoint=checkpoint, moves={})
     following = history.then(replace(draft, mode="swap", child="receives"))
@@ -244,13 +257,33 @@ def _examples_value(context: Context) -> dict[str, Any]:
 
 
 def on_load(context: Context, history: History) -> History:
-    """Begin with a finished example; a reloaded page keeps what it had."""
+    """Begin with a finished example; a reloaded page keeps what it had and is still there."""
     if history.present.seats:
-        return history
+        return arrivals.mend(history, healer(context))
     possible = examples.available(context.swappers())
     if not possible:
         return History(Draft(checkpoint=context.first_swapper()))
     return History(examples.draft(context, possible[0]))
+
+
+def on_choices(context: Context, history: History) -> list[Any]:
+    """Offer what there is."""
+    del history
+    return [gr.Dropdown(picker_choices(_swapping_cards(context)))]
+
+
+def healer(context: Context) -> arrivals.Heal:
+    """Return what takes checkpoints that are gone out of a draft."""
+    first = context.first_swapper()
+    roll = arrivals.Roll(context, sorted(context.swappers(), key=lambda name: name != first))
+
+    def heal(draft: Draft) -> tuple[Draft, str]:
+        name, words = roll.instead(draft.checkpoint)
+        applied, gone = roll.applied(draft.applied)
+        moves = {} if words else draft.moves
+        return replace(draft, checkpoint=name, applied=applied, moves=moves), words or gone
+
+    return heal
 
 
 def on_photo(context: Context, role: str, event: Event, history: History) -> History:

@@ -1,7 +1,7 @@
 """Pictures of a checkpoint's own kind that a click takes, and finished settings of them."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -107,12 +107,29 @@ def seat(context: Context, kind: str, name: str, size: int) -> Seat:
     """
     if kind == FACES:
         return examples.seat(context, name)
-    words = "-".join(re.findall("[a-z0-9]+", kind.lower()))
-    folder = paths.cache() / "samples" / f"{words}-{size}"
+    words, folder = _words(kind), _place() / f"{_words(kind)}-{size}"
     if not (folder / f"{name}.png").is_file():
         _render(context, kind, size, folder)
     path, whole = str(folder / f"{name}.png"), Alignment.whole(size, size)
     return Seat(path, f"{words}-{name}", size, size, whole, detected=False)
+
+
+def suits(card: Card, seats: Iterable[Seat]) -> bool:
+    """Say whether a checkpoint is for pictures of the kind that is seated."""
+    for one in seats:
+        folder = Path(one.path).parent
+        known = folder.name.rpartition("-")[0] if folder.parent == _place() else FACES
+        if known != _words(kind_of(card)):
+            return False
+    return True
+
+
+def _place() -> Path:
+    return paths.cache() / "samples"
+
+
+def _words(kind: str) -> str:
+    return "-".join(re.findall("[a-z0-9]+", kind.lower()))
 
 
 def _render(context: Context, kind: str, size: int, folder: Path) -> None:
