@@ -72,9 +72,7 @@ def main() -> None:
     parser.add_argument("--chromium", default="/usr/bin/chromium")
     parser.add_argument("--training", action="store_true", help="while a job trains")
     options = parser.parse_args()
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     url = f"http://127.0.0.1:{port}"
     environment = {**os.environ, "GRADIO_ANALYTICS_ENABLED": "False"}
     start = time.perf_counter()
@@ -124,6 +122,14 @@ def training() -> Iterator[None]:
         while jobs.read(name).is_live:
             time.sleep(0.2)
         jobs.delete(name)
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
 
 
 def wait_for(port: int) -> None:
