@@ -14,7 +14,7 @@ root.innerHTML = `
     <header><h3></h3><span class="ls-badge"></span></header>
     <progress class="ls-progress" max="1"></progress>
     <p class="ls-job-status" aria-live="polite"></p>
-    <div class="ls-acts"></div>
+    <div class="ls-deeds"></div>
     <div class="ls-job-error" hidden><p class="ls-problem" role="alert"></p><details><summary>What its process printed</summary><pre></pre></details></div>
     <section class="ls-sheets" hidden>
       <div class="ls-sheet-frame"><ol aria-hidden="true"></ol><img alt=""></div>
@@ -190,18 +190,30 @@ function paintActs() {
   // What cannot be taken back stands last.
   const last = buttons.filter((one) => one.dataset.verb === "delete");
   const clone = job.clones ? [button("Clone with changes", () => trigger("clone", { name: job.name }))] : [];
-  const opens = job.opens.map(([tab, words]) => {
+  // In the order of the tabs.
+  const tabs = Object.keys(DOORS);
+  const ordered = [...job.opens].sort((one, other) => tabs.indexOf(one[0]) - tabs.indexOf(other[0]));
+  const opens = ordered.map(([tab, words]) => {
     const made = button(`Open in ${words}`, () => trigger(DOORS[tab], { name: job.name }));
     made.classList.add("ls-first");
     return made;
   });
-  if (job.checkpoint) opens.push(button("Its card", () => trigger("card", { name: job.name, checkpoint: job.checkpoint })));
+  if (job.checkpoint) opens.push(button("Its card", () => seek(job.checkpoint)));
   const all = [...opens, ...buttons.filter((one) => !last.includes(one)), ...clone, ...last];
   const now = all.map((one) => one.textContent).join();
   // A button that is about to be pressed must not be exchanged for its like.
-  if (find(".ls-acts").dataset.shown === `${job.name} ${now}`) return;
-  find(".ls-acts").dataset.shown = `${job.name} ${now}`;
-  find(".ls-acts").replaceChildren(...all);
+  if (find(".ls-deeds").dataset.shown === `${job.name} ${now}`) return;
+  find(".ls-deeds").dataset.shown = `${job.name} ${now}`;
+  find(".ls-deeds").replaceChildren(...all);
+}
+
+// The tab Models lists its cards a moment after it is opened.
+function seek(checkpoint, tries = 20) {
+  if (tries === 20) trigger("card", { checkpoint });
+  const cards = [...document.querySelectorAll(".ls-model-card")];
+  const card = cards.find((one) => one.offsetParent && one.querySelector("code")?.textContent === checkpoint);
+  if (card) card.scrollIntoView({ block: "center" });
+  else if (tries) setTimeout(() => seek(checkpoint, tries - 1), 300);
 }
 
 function button(words, work) {
@@ -228,7 +240,7 @@ function act(verb, words) {
     made.disabled = false;
     say(answer && answer.error);
     if (verb === "delete" && !(answer && answer.error)) chosen = "";
-    find(".ls-acts").dataset.shown = "";
+    find(".ls-deeds").dataset.shown = "";
     seen = "";
     look();
   });
@@ -320,7 +332,7 @@ function draw() {
   // A loss that is always 0 was switched off.
   const used = Object.keys(curves.terms).filter((name) => curves.terms[name].some((value) => value));
   const names = used.sort((one, other) => (other === "held_out") - (one === "held_out"));
-  const columns = Math.max(1, Math.min(3, Math.floor(plots.clientWidth / 210)));
+  const columns = Math.max(1, Math.min(3, Math.floor(plots.clientWidth / 165)));
   const lines = Math.ceil(names.length / columns);
   const [accent, quiet, line] = ["--ls-accent", "--ls-quiet", "--ls-line"].map(style);
   const share = Number(smooth.value);

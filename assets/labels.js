@@ -15,7 +15,7 @@ root.innerHTML = `
         ${[["", "All"], ["1", "With"], ["0", "Without"], ["?", "Not marked"]].map(([key, text]) => `<button type="button" data-filter="${key}">${text} <small></small></button>`).join("")}
       </div>
       <select aria-label="Begin with labels that are there"></select>
-      <button type="button" data-clear>Clear marks</button>
+      <button type="button" data-clear>Clear</button>
       <button type="button" data-save class="ls-first">Save as data set</button>
     </div>
     <p class="ls-problem" role="alert" hidden></p>
@@ -58,7 +58,7 @@ function take(value) {
   find(".ls-label-body").hidden = !set;
   const choice = find("select");
   choice.hidden = !(value.attributes || []).length;
-  choice.replaceChildren(new Option("Begin with labels of…", ""), ...(value.attributes || []).map((name) => new Option(name.replaceAll("_", " "), name)));
+  choice.replaceChildren(new Option("Begin with…", ""), ...(value.attributes || []).map((name) => new Option(name.replaceAll("_", " "), name)));
   choose(filter);
 }
 

@@ -1,5 +1,6 @@
 """What many tests need: a home of their own, rendered pictures, tiny checkpoints."""
 
+import os
 from dataclasses import replace
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 import torch
 from hypothesis import settings
 
-from studio import paths
+from studio import jobs, paths
 from studio.checkpoints import Card, CheckpointStore, ModelCache
 from studio.data.batch import DataSpec
 from studio.data.folder import open_set
@@ -15,6 +16,7 @@ from studio.methods import METHODS
 from studio.methods.base import LatentModel
 from studio.nn.blocks import initialize
 from studio.render import heads
+from studio.training.status import STATUS, write_json
 
 # A shared machine makes timing unreliable, and a failure must repeat.
 settings.register_profile("studio", deadline=None, derandomize=True, database=None)
@@ -91,3 +93,26 @@ def photograph():
         return pixels.contiguous().numpy()
 
     return make
+
+
+@pytest.fixture
+def put():
+    """Return a function that writes what a job's process would say of itself."""
+
+    def write(folder, state, **told):
+        write_json(folder / STATUS, {"state": state, "pid": os.getpid(), **told})
+
+    return write
+
+
+@pytest.fixture
+def started(monkeypatch, put):
+    """Start no processes; return the folders whose process would have been started."""
+    folders = []
+
+    def start(folder):
+        folders.append(folder)
+        put(folder, "queued")
+
+    monkeypatch.setattr(jobs, "_start", start)
+    return folders

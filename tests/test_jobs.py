@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import signal
@@ -12,7 +13,7 @@ from studio.cli import main
 from studio.errors import ConfigError, StudioError, TrainingError
 from studio.training.request import TrainRequest
 from studio.training.saves import CARD as STATE_CARD
-from studio.training.status import PROGRESS, REQUEST, STATUS, STOP, write_json
+from studio.training.status import NOTES, PROGRESS, REQUEST, STATUS, STOP
 
 
 @pytest.fixture
@@ -29,23 +30,6 @@ def request_(heads_folder):
         device="cpu",
         save_every=10,
     )
-
-
-@pytest.fixture
-def started(monkeypatch):
-    """Start no processes; return the folders whose process would have been started."""
-    folders = []
-
-    def start(folder):
-        folders.append(folder)
-        put(folder, "queued")
-
-    monkeypatch.setattr(jobs, "_start", start)
-    return folders
-
-
-def put(folder, state, **told):
-    write_json(folder / STATUS, {"state": state, "pid": os.getpid(), **told})
 
 
 def place(name):
@@ -69,7 +53,7 @@ def test_names_sort_by_when_they_were_made(started, request_):
     assert [job.name for job in jobs.jobs()] == names == sorted(names)
 
 
-def test_a_tag_that_is_taken_is_refused(started, request_, make_checkpoint):
+def test_a_tag_that_is_taken_is_refused(started, request_, make_checkpoint, put):
     make_checkpoint(tag="done")
     with pytest.raises(ConfigError, match=r"checkpoint genegan\.done already"):
         jobs.submit(replace(request_, tag="done"))
@@ -105,7 +89,54 @@ def test_progress_is_read_from_the_last_whole_line(started, request_):
     assert job.left == pytest.approx(15.0)
 
 
-def test_only_a_live_job_is_stopped_and_only_another_resumed(started, request_):
+def test_what_is_new_is_read_from_where_somebody_stopped_reading(started, request_):
+    name = jobs.submit(request_)
+    assert jobs.news(name) == ([], 0, True)
+    lines = [json.dumps({"step": step, "loss": 1.0}) + "\n" for step in range(1, 6)]
+    (place(name) / PROGRESS).write_text("".join(lines[:2]) + lines[2][:5])
+    found, here, anew = jobs.news(name)
+    assert ([line["step"] for line in found], anew) == ([1, 2], True)
+    (place(name) / PROGRESS).write_text("".join(lines))
+    found, there, anew = jobs.news(name, here)
+    assert ([line["step"] for line in found], anew) == ([3, 4, 5], False)
+    assert jobs.news(name, there) == ([], there, False)
+    # A job that went back to its last save has a shorter file, or one of other lines.
+    (place(name) / PROGRESS).write_text(lines[0])
+    assert jobs.news(name, there)[0] == jobs.history(name) == [{"step": 1, "loss": 1.0}]
+
+
+def test_a_curve_has_no_more_points_than_were_asked_for_and_all_that_were_held_out(
+    started, request_
+):
+    name = jobs.submit(request_)
+    lines = [{"step": step, **({"held_out": 0.1} if step == 33 else {})} for step in range(100)]
+    (place(name) / PROGRESS).write_text("".join(json.dumps(line) + "\n" for line in lines))
+    steps = [line["step"] for line in jobs.history(name, most=10)]
+    assert steps == [0, 10, 20, 30, 33, 40, 50, 60, 70, 80, 90, 99]
+
+
+def test_a_job_without_a_status_does_not_start_for_ever(started, request_):
+    name = jobs.submit(request_)
+    (place(name) / STATUS).unlink()
+    assert jobs.read(name).is_live
+    os.utime(place(name) / REQUEST, (0, 0))
+    assert jobs.read(name).state == "failed"
+    assert "status.json is missing" in jobs.read(name).error
+    jobs.resume(name)
+    assert jobs.read(name).state == "queued"
+
+
+def test_a_full_disk_is_said_and_leaves_nothing(started, request_, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(jobs, "write_json", full)
+    with pytest.raises(ConfigError, match="There is no space left for a job"):
+        jobs.submit(request_)
+    assert list(paths.runs().iterdir()) == []
+
+
+def test_only_a_live_job_is_stopped_and_only_another_resumed(started, request_, put):
     name = jobs.submit(request_)
     with pytest.raises(TrainingError, match="need not be resumed"):
         jobs.resume(name)
@@ -134,7 +165,7 @@ def test_what_is_no_job_is_refused_with_those_there_are(started, request_, name)
             work(name)
 
 
-def test_a_folder_that_was_edited_by_hand_is_listed_with_what_is_wrong(started, request_):
+def test_a_folder_that_was_edited_by_hand_is_listed_with_what_is_wrong(started, request_, put):
     name = jobs.submit(request_)
     put(place(name), "paused")
     (place(name) / REQUEST).write_text('{"method": "genegan"}')
@@ -153,7 +184,7 @@ def test_the_end_of_the_log_is_kept_at_hand(started, request_):
     assert jobs.log_tail(name).splitlines()[0] == "60"
 
 
-def test_the_command_line_does_what_the_functions_do(started, heads_folder, capsys):
+def test_the_command_line_does_what_the_functions_do(started, heads_folder, capsys, put):
     options = ["--method", "genegan", "--data", str(heads_folder), "--tag", "cli", "--steps", "9"]
     assert main(["jobs", "submit", *options, "--json"]) == 0
     name = json.loads(capsys.readouterr().out)["job"]
@@ -172,6 +203,58 @@ def test_the_command_line_does_what_the_functions_do(started, heads_folder, caps
     assert main(["jobs", "delete", name]) == 0
     assert main(["jobs", "show", name]) == 2
     assert "There is no job" in capsys.readouterr().err
+
+
+def test_the_command_line_asks_clones_and_watches(started, request_, capsys, put):
+    name = jobs.submit(request_)
+    put(place(name), "running")
+    for verb, file in (("save", "save-now"), ("sample", "sample-now"), ("finish", "finish")):
+        assert main(["jobs", verb, name]) == 0
+        assert (place(name) / file).exists()
+    (place(name) / NOTES).write_text('{"step": 3, "text": "It went back."}\n')
+    (place(name) / "samples").mkdir()
+    (place(name) / "samples" / "00000003.png").touch()
+    capsys.readouterr()
+    assert main(["jobs", "show", name]) == 0
+    shown = capsys.readouterr().out
+    assert "Step 3: It went back." in shown
+    assert "1 sample sheets, the latest: " in shown
+    assert main(["jobs", "clone", name]) == 2
+    assert "is making genegan.mine" in capsys.readouterr().err
+    assert main(["jobs", "clone", name, "--tag", "next", "--set", "width=8", "--steps", "7"]) == 0
+    cloned = jobs.jobs()[-1].request
+    assert cloned == replace(
+        request_, tag="next", steps=7, fields={"recipe": "hinge", "width": "8"}
+    )
+    put(place(name), "failed", error="The loss is not finite.")
+    capsys.readouterr()
+    assert main(["jobs", "watch", name]) == 1
+    told = capsys.readouterr()
+    assert "Step 3: It went back." in told.err
+    assert told.out == f"The job {name} is failed. The loss is not finite.\n"
+    assert main(["jobs", "watch", "none"]) == 2
+
+
+def test_watching_tells_each_change_once(started, request_, capsys, monkeypatch, put):
+    name = jobs.submit(request_)
+    put(place(name), "running")
+    steps = iter((1, 1, 2))
+
+    def go_on(seconds):
+        step = next(steps, None)
+        if step is None:
+            put(place(name), "succeeded", checkpoint="genegan.mine")
+            return
+        line = json.dumps({"step": step, "seconds": 1.0, "loss": 0.5})
+        (place(name) / PROGRESS).write_text(line + "\n")
+
+    monkeypatch.setattr("studio.cli.jobs.time.sleep", go_on)
+    assert main(["jobs", "watch", name]) == 0
+    told = capsys.readouterr()
+    assert [line.partition("step ")[2][:4] for line in told.err.splitlines()] == [
+        *("0 of", "1 of", "2 of", "2 of")
+    ]
+    assert told.out == f"The job {name} is succeeded. genegan.mine\n"
 
 
 def until(condition, seconds=120):

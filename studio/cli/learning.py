@@ -3,6 +3,7 @@
 import argparse
 import json
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,11 @@ def add_train(verbs: Verbs) -> None:
 def add_request_options(parser: argparse.ArgumentParser) -> None:
     """Add what makes a request: a file, and options that go on top of it."""
     parser.add_argument("request", nargs="?", type=Path, help="a JSON file with all of the below")
+    add_changes(parser)
+
+
+def add_changes(parser: argparse.ArgumentParser) -> None:
+    """Add the options that go on top of a request."""
     parser.add_argument("--method")
     parser.add_argument("--data", help="folder or zip of the data set")
     parser.add_argument("--tag", help="the checkpoint will be called METHOD.TAG")
@@ -118,28 +124,33 @@ def read_request(options: argparse.Namespace) -> "TrainRequest":
     Raises:
         ConfigError: It makes no sense.
     """
+    return changed_request(_read_file(options.request) if options.request else {}, options)
+
+
+def _read_file(file: Path) -> dict[str, Any]:
+    try:
+        values = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"The request {file} cannot be read: {error}.") from error
+    if not isinstance(values, dict):
+        raise ConfigError(f"The request {file} is not a JSON object.")
+    return values
+
+
+def changed_request(values: Mapping[str, Any], options: argparse.Namespace) -> "TrainRequest":
+    """Return the request of some values with those of the command line on top.
+
+    Raises:
+        ConfigError: It makes no sense.
+    """
     from studio.training.request import TrainRequest
 
-    return TrainRequest.from_dict(_request_values(options))
-
-
-def _request_values(options: argparse.Namespace) -> dict[str, Any]:
-    """Return the request file's values with those of the command line on top."""
-    values: dict[str, Any] = {}
-    if options.request:
-        try:
-            values = json.loads(options.request.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            message = f"The request {options.request} cannot be read: {error}."
-            raise ConfigError(message) from error
-        if not isinstance(values, dict):
-            raise ConfigError(f"The request {options.request} is not a JSON object.")
     given = {name: getattr(options, name) for name in _REQUEST_OPTIONS}
     given = {name: value for name, value in given.items() if value is not None}
     if options.device != "auto":
         given["device"] = options.device
     fields = {**values.get("fields", {}), **dict(options.fields)}
-    return {**values, **given, "fields": fields}
+    return TrainRequest.from_dict({**values, **given, "fields": fields})
 
 
 def evaluate(options: argparse.Namespace) -> Outcome:

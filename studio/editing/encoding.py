@@ -136,7 +136,11 @@ def object_name(card: Card) -> str:
         "Bangs": "bangs",
         "Side_Light": "light from the side",
     }
-    return words.get(attribute, attribute.replace("_", " ").lower())
+    plain = attribute.replace("_", " ").lower()
+    # What is worn is swapped, not the wearing: "a hat".
+    worn = plain.removeprefix("wearing ")
+    several = worn == plain or worn.endswith("s")
+    return words.get(attribute, worn if several else f"a {worn}")
 
 
 def eye_refiner(models: ModelCache) -> EyeRefiner | None:

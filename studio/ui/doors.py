@@ -1,6 +1,6 @@
 """Doors between tabs: how a picture goes from one tab into another."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +9,7 @@ import gradio as gr
 from studio.ui.context import Context
 from studio.ui.draft import Seat
 from studio.ui.guard import guarded
+from studio.ui.repaint import SLOW
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,21 +30,34 @@ class Door:
     enter: Callable[[Any, Any, Sequence[Seat], str], list[Any]]
 
 
-def entering(
-    context: Context, door: Door, carry: Callable[..., tuple[str, list[Seat]]]
-) -> Callable[..., list[Any]]:
-    """Return a handler that puts pictures into another tab and goes there.
+def connect(
+    context: Context,
+    component: gr.HTML,
+    doors: Mapping[str, Door],
+    tabs: gr.Tabs,
+    carry: Callable[..., tuple[str, list[Seat]]],
+) -> None:
+    """Let a component's events ``open_swap`` and the like put pictures into other tabs.
 
     Args:
         context: The shared context.
-        door: Of that tab.
+        component: Whose events these are.
+        doors: By tab.
+        tabs: All tabs; the one that pictures went to is shown.
         carry: Takes the context and the event's data; returns a checkpoint and the pictures.
-
-    Returns:
-        The handler; it takes the door's history, and fills the tabs, that history and what the
-        door paints.
     """
+    for name, door in doors.items():
+        getattr(component, f"open_{name}")(
+            _entering(context, door, carry),
+            [door.history],
+            [tabs, door.history, *door.painted],
+            **SLOW,
+        ).success(None, js="() => window.scrollTo({ top: 0 })")
 
+
+def _entering(
+    context: Context, door: Door, carry: Callable[..., tuple[str, list[Seat]]]
+) -> Callable[..., list[Any]]:
     def enter(event: gr.EventData, theirs: Any) -> list[Any]:
         def carried(context: Context) -> list[Any]:
             model, seats = carry(context, dict(event._data))

@@ -1,12 +1,15 @@
 """What the page's tests share: a context over tiny checkpoints, and uploaded pictures."""
 
 import gc
+import json
 import os
 import socket
 import subprocess
 import sys
 import warnings
+from types import SimpleNamespace
 
+import httpx
 import pytest
 import torch
 
@@ -136,3 +139,27 @@ def serve(page_home):
 def page_url(serve):
     """Return the address of one page for all tests that open it."""
     return serve()
+
+
+@pytest.fixture
+def call(page_url):
+    """Return a function that calls an endpoint as any HTTP client does."""
+    with httpx.Client(base_url=f"{page_url}/gradio_api", timeout=120) as client:
+
+        def send(name, *data):
+            event = client.post(f"/call/{name}", json={"data": list(data)}).json()["event_id"]
+            kind, _, text = client.get(f"/call/{name}/{event}").text.partition("\n")
+            return kind.removeprefix("event: "), json.loads(text.removeprefix("data: ").strip())
+
+        def upload(picture, name="a.png"):
+            content = picture if isinstance(picture, bytes) else images.encode_png(picture)
+            path = client.post("/upload", files={"files": (name, content)}).json()[0]
+            return {"path": path, "meta": {"_type": "gradio.FileData"}}
+
+        def read(answer):
+            return client.get(f"/file={answer[0]['path']}").content
+
+        def fetch(answer):
+            return images.read_photo(read(answer))
+
+        yield SimpleNamespace(send=send, upload=upload, read=read, fetch=fetch)

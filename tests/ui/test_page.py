@@ -1,7 +1,6 @@
 import io
 import json
 import zipfile
-from types import SimpleNamespace
 
 import httpx
 import numpy as np
@@ -23,7 +22,8 @@ def test_only_what_is_meant_for_it_can_be_called_from_outside(blocks):
     assert public == {
         *("swap", "remove", "interpolate", "edit", "measure", "generate", "directions", "augment"),
         *("explore", "models", "model_export", "model_import", "model_rename", "model_delete"),
-        *("model_restore", "model_compare"),
+        *("model_restore", "model_compare", "train", "data_check", "data_label", "jobs", "job"),
+        *("job_stop", "job_resume", "job_save", "job_sample", "job_finish", "job_delete"),
     }
 
 
@@ -34,30 +34,6 @@ def test_no_font_is_fetched():
 def test_building_the_page_writes_nothing_into_the_source_tree(blocks):
     # Gradio writes a stub beside every module that subclasses one of its components.
     assert list((paths.REPOSITORY / "studio").glob("**/*.pyi")) == []
-
-
-@pytest.fixture
-def call(page_url):
-    """Return a function that calls an endpoint as any HTTP client does."""
-    with httpx.Client(base_url=f"{page_url}/gradio_api", timeout=120) as client:
-
-        def send(name, *data):
-            event = client.post(f"/call/{name}", json={"data": list(data)}).json()["event_id"]
-            kind, _, text = client.get(f"/call/{name}/{event}").text.partition("\n")
-            return kind.removeprefix("event: "), json.loads(text.removeprefix("data: ").strip())
-
-        def upload(picture, name="a.png"):
-            content = picture if isinstance(picture, bytes) else images.encode_png(picture)
-            path = client.post("/upload", files={"files": (name, content)}).json()[0]
-            return {"path": path, "meta": {"_type": "gradio.FileData"}}
-
-        def read(answer):
-            return client.get(f"/file={answer[0]['path']}").content
-
-        def fetch(answer):
-            return images.read_photo(read(answer))
-
-        yield SimpleNamespace(send=send, upload=upload, read=read, fetch=fetch)
 
 
 @pytest.mark.slow

@@ -6,7 +6,6 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import suppress
 from contextvars import copy_context
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,25 +17,25 @@ from studio import images, paths
 from studio.checkpoints import Card
 from studio.data.folder import DataSet
 from studio.editing import Encoded
-from studio.errors import DataError, StudioError, UnsupportedError
+from studio.errors import UnsupportedError
 from studio.explore import labels, maps
 from studio.explore.charting import MapRequest, chart
 from studio.explore.labels import Column
 from studio.explore.maps import Map
-from studio.images import Photo, Picture
+from studio.images import Picture
 from studio.methods.base import Operation
 from studio.ui import bench as photos
 from studio.ui.atlas.draft import OWN, View
+from studio.ui.components import contact_sheet
 from studio.ui.context import Context
 from studio.ui.draft import Draft, Seat
-from studio.ui.seats import kept, whole_seat
+from studio.ui.seats import seat_row
 from studio.ui.sets import EXAMPLE, opened, sets, version_of
 
 _ENCODE = frozenset({Operation.SWAP, Operation.EDIT, Operation.INTERPOLATE})
 _PAUSE = 0.25
 # A map that is there already appears without a word in between.
 _AT_ONCE = 0.6
-OPENED = 256
 
 
 def encoders(context: Context) -> list[Card]:
@@ -214,23 +213,8 @@ def recall(context: Context, token: str) -> Map:
 
 
 def thumbnails(drawn: Map, rows: Sequence[int], size: int) -> Picture:
-    """Return the points' pictures on one sheet, row by row, as many columns as rows of it.
-
-    A picture that cannot be read any more is grey.
-    """
-    columns = sheet_columns(len(rows))
-    lines = -(-len(rows) // columns)
-    sheet = np.full((lines * size, columns * size, 3), 127, np.uint8)
-    for number, row in enumerate(rows):
-        top, left = number // columns * size, number % columns * size
-        with suppress(DataError):
-            sheet[top : top + size, left : left + size] = maps.picture(drawn, row, size)
-    return sheet
-
-
-def sheet_columns(count: int) -> int:
-    """Return the columns of a sheet of so many thumbnails."""
-    return max(1, int(np.ceil(np.sqrt(count))))
+    """Return the points' pictures on one sheet; one that cannot be read any more is grey."""
+    return contact_sheet(rows, size, lambda row: maps.picture(drawn, row, size))
 
 
 def spot(context: Context, drawn: Map, x: float, y: float, rest: int) -> tuple[maps.Spot, Picture]:
@@ -264,28 +248,7 @@ def seat_point(drawn: Map, row: int) -> Seat:
     Raises:
         DataError: It cannot be read any more.
     """
-    data = drawn.codes.data
-    try:
-        content = data.source.read(data.files[drawn.check_row(row)])
-        side = max(OPENED, drawn_side(content))
-        picture = data.decode(content, min(side, 1024))
-    except (OSError, ValueError, StudioError) as error:
-        raise DataError(
-            f"{data.files[row]} of {data.name} cannot be read any more; draw the map again."
-        ) from error
-    return seat_picture(picture, Path(data.files[row]).stem)
-
-
-def drawn_side(content: bytes) -> int:
-    """Return the shorter side of an encoded picture."""
-    height, width = images.read_photo(content).pixels.shape[:2]
-    return min(height, width)
-
-
-def seat_picture(picture: Picture, name: str) -> Seat:
-    """Seat a picture of the model's own."""
-    photo = Photo(picture)
-    return whole_seat(str(kept(photo, name)), photo, name)
+    return seat_row(drawn.codes.data, drawn.check_row(row))
 
 
 def request_of(view: View, **changes: Any) -> View:

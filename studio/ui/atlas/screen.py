@@ -22,7 +22,7 @@ from studio.ui import figures
 from studio.ui import screen as photo_screen
 from studio.ui.atlas import bench
 from studio.ui.atlas.draft import OWN, View
-from studio.ui.components import data_uri, method_label, trained_on
+from studio.ui.components import data_uri, method_label, sheet_columns, trained_on
 from studio.ui.context import Context
 from studio.ui.draft import Draft
 
@@ -135,7 +135,7 @@ def seen(drawn: Map, rows: Sequence[int], size: int) -> dict[str, Any]:
     files = drawn.codes.data.files
     return {
         "src": data_uri(sheet, 85),
-        "columns": bench.sheet_columns(len(rows)),
+        "columns": sheet_columns(len(rows)),
         "size": size,
         "names": [files[row] for row in rows],
     }

@@ -29,7 +29,7 @@ from studio.ui.components import (
     sharp_uri,
 )
 from studio.ui.context import Context
-from studio.ui.doors import Door, entering
+from studio.ui.doors import Door, connect
 from studio.ui.draft import Seat
 from studio.ui.guard import guarded, heard, who
 from studio.ui.repaint import QUICK, SLOW, binder, download, following, repainting
@@ -231,13 +231,7 @@ def _bind(
     for event in (desk.atlas.refresh, desk.again.click):
         drawn(on(event, guarded(context, painted(on_again))))
     desk.atlas.slider(heard(context, on_slider), None, None, **QUICK)
-    for name, door in doors.items():
-        getattr(desk.atlas, f"open_{name}")(
-            entering(context, door, on_open),
-            [door.history],
-            [tabs, door.history, *door.painted],
-            **SLOW,
-        ).success(None, js="() => window.scrollTo({ top: 0 })")
+    connect(context, desk.atlas, doors, tabs, on_open)
     for button, suffix in ((desk.table, ".csv"), (desk.page, ".html")):
         button.click(
             guarded(context, on_save, suffix), shown_view, desk.file,

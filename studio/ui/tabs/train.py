@@ -9,9 +9,10 @@ import gradio as gr
 
 from studio import intake, jobs
 from studio.errors import StudioError
+from studio.training.status import RUNNING
 from studio.ui.components import note, problem, progress
 from studio.ui.context import Context
-from studio.ui.doors import Door, entering
+from studio.ui.doors import Door, connect
 from studio.ui.guard import guarded, heard
 from studio.ui.repaint import QUICK, SLOW, following
 from studio.ui.seats import Event
@@ -26,10 +27,6 @@ MEASURE: Mapping[str, Any] = {**SLOW, "concurrency_id": "estimate", "concurrency
 _FELT = ("method", "parent", "steps", "size", "batch_size", "few", "device", "precision")
 # The form as the page begins; whatever still says so is proposed.
 FIRST = Form()
-_SHOW_CARD = """(name) => setTimeout(() => {
-  const card = document.querySelector(`[data-model="${name}"]`);
-  if (card) card.scrollIntoView({ block: "center" });
-}, 400)"""
 
 
 def build(context: Context, doors: Mapping[str, Door], tabs: gr.Tabs) -> None:
@@ -115,11 +112,12 @@ def _bind_data(bound: Bound, checking: gr.State, aligning: gr.State) -> None:
         )
         done.failure(guarded(context, on_broken), None, checked, **QUICK)
 
-    for event, control in ((desk.sets.input, None), (desk.upload.upload, desk.upload)):
-        inputs = [control] if control else []
-        handler = on_upload if control else on_pick
-        taken = bound.on(event, handler, *inputs, outputs=bound.all(), **waiting)
-        check(taken.success)
+    picked = bound.on(desk.sets.input, on_pick, outputs=bound.all(), **waiting)
+    taken = bound.on(
+        desk.upload.upload, on_upload, desk.upload, outputs=[desk.upload, *bound.all()], **waiting
+    )
+    check(picked.success)
+    check(taken.success)
     check(desk.check.click)
     desk.stop.click(guarded(context, on_stop), [checking, aligning], checked, **QUICK)
     begun = desk.align.click(
@@ -157,15 +155,10 @@ def _bind_jobs(bound: Bound, doors: Mapping[str, Door], tabs: gr.Tabs) -> None:
         desk.start.click, on_start, outputs=[desk.views, desk.board, *bound.form()],
         show_progress="minimal", show_progress_on=desk.start,
     )  # fmt: skip
-    desk.board.clone(heard(context, on_clone), None, bound.all(), **SLOW)
+    cloned = desk.board.clone(heard(context, on_clone), None, bound.all(), **SLOW)
+    bound.estimated(cloned.success)
     desk.board.card(heard(context, on_card), None, tabs, **QUICK)
-    for name, door in doors.items():
-        getattr(desk.board, f"open_{name}")(
-            entering(context, door, on_open),
-            [door.history],
-            [tabs, door.history, *door.painted],
-            **SLOW,
-        ).success(None, js="() => window.scrollTo({ top: 0 })")
+    connect(context, desk.board, doors, tabs, on_open)
 
 
 # Data.
@@ -176,9 +169,11 @@ def on_show(context: Context, key: str | None, before: Form, *values: Any) -> li
     if key:
         # What another page made or deleted is listed; what was typed stays.
         return [gr.skip(), *_shown(context, key, before, *values)]
-    live = any(job.is_live for job in jobs.jobs())
-    views = gr.Tabs(selected=JOBS if live else DATA)
-    return [views, *_shown(context, sources.first(context), before, *values)]
+    live = next((job for job in reversed(jobs.jobs()) if job.is_live and job.request), None)
+    if live is None or live.request is None:
+        return [gr.Tabs(selected=DATA), *_shown(context, sources.first(context), before, *values)]
+    its = sources.key_of(live.name, live.request.data)
+    return [gr.Tabs(selected=JOBS), *_shown(context, its, before, *values)]
 
 
 def on_pick(context: Context, key: str | None, before: Form, *values: Any) -> list[Any]:
@@ -189,9 +184,9 @@ def on_pick(context: Context, key: str | None, before: Form, *values: Any) -> li
 def on_upload(
     context: Context, file: Any, key: str | None, before: Form, *values: Any
 ) -> list[Any]:
-    """Keep an uploaded zip as a set of the home, and take it."""
+    """Keep an uploaded zip as a set of the home, and take it; its place is free for another."""
     del key
-    return _shown(context, sources.take(file), before, *values)
+    return [None, *_shown(context, sources.take(file), before, *values)]
 
 
 def _shown(context: Context, key: str, before: Form, *values: Any) -> list[Any]:
@@ -270,7 +265,7 @@ def on_align(context: Context, work: Work) -> Generator[list[Any]]:
         return
     gr.Info(_aligned(made))
     name = made.output.name
-    yield [*_rested(), gr.skip(), gr.Dropdown(sources.choices(name), value=name)]
+    yield [*_rested(), gr.skip(), painting.picker(name)]
 
 
 def _aligned(made: intake.AlignReport) -> str:
@@ -283,7 +278,7 @@ def on_label(context: Context, key: str | None, attribute: str, name: str) -> An
     """Save the marks as an attribute of a set, and take that set."""
     made = marks.save(context, key or "", str(attribute or "").strip(), str(name or "").strip())
     gr.Info(f"The marks are saved in {made}.")
-    return gr.Dropdown(sources.choices(made), value=made)
+    return painting.picker(made)
 
 
 # The form.
@@ -322,11 +317,15 @@ def on_measure(context: Context, work: Work, key: str | None, *values: Any) -> G
             return
         request = request_of(context, key, Form.read(*values))
         if not estimates.known(context, request):
+            if any(job.state == RUNNING for job in jobs.jobs()):
+                yield note("How long it takes is measured when nothing else trains.")
+                return
             yield note("Measuring how long a step takes here.")
-        told = estimates.told(context, request)
+        told = estimates.told(context, request, work.stop.is_set)
     except StudioError as error:
         # Starting says so, too; here it must not interrupt whoever is typing.
-        yield note(str(error))
+        if not work.left:
+            yield note(str(error))
         return
     if not work.left:
         yield note(told)

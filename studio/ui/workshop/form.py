@@ -62,8 +62,14 @@ def parents(context: Context, method: str) -> list[Card]:
     return [card for card in context.store.cards() if card.method == method]
 
 
-def request_of(context: Context, key: str, form: Form) -> TrainRequest:
+def request_of(context: Context, key: str, form: Form, *, modest: bool = True) -> TrainRequest:
     """Return the request that a form makes of a data set.
+
+    Args:
+        context: The shared context.
+        key: Of the data set.
+        form: What is asked.
+        modest: Whether training from scratch begins with settings for a small machine.
 
     Raises:
         StudioError: Something is missing or does not go together.
@@ -77,7 +83,8 @@ def request_of(context: Context, key: str, form: Form) -> TrainRequest:
         size = _parent(context, form).spec.size
     if not form.tag:
         raise ConfigError("Give the new model a name first: 1 or more of a-z, 0-9, - and _.")
-    asked = {**({} if form.parent else knobs.MODEST.get(form.method, {})), **form.fields}
+    begun = knobs.MODEST.get(form.method, {}) if modest and not form.parent else {}
+    asked = {**begun, **form.fields}
     if knobs.has(form.method, knobs.ATTRIBUTE):
         asked[knobs.ATTRIBUTE] = _attribute(facts, form.attribute)
     elif needs_labels(form.method) and not facts.learnable:

@@ -8,11 +8,10 @@ import gradio as gr
 from studio.ui.components import note, scripted
 from studio.ui.context import Context
 from studio.ui.guard import beside
-from studio.ui.workshop import asked, proposals
+from studio.ui.workshop import asked, painting, proposals
 from studio.ui.workshop.form import SCRATCH, Form
 
 DATA, LABEL, JOBS = "train-data", "train-label", "train-jobs"
-SIZES = (32, 64, 128)
 DEVICES = [("Best there is", "auto"), ("Processor", "cpu"), ("NVIDIA graphics card", "cuda")]
 DEVICES += [("Apple graphics", "mps")]
 PRECISIONS = [("Best there is", "auto"), ("32 bits", "fp32"), ("16 bits (bf16)", "bf16")]
@@ -109,7 +108,7 @@ def _build_sources() -> list[Any]:
 
 
 def _build_check() -> list[Any]:
-    with gr.Row(elem_classes="ls-acts"):
+    with gr.Row(elem_classes="ls-deeds"):
         check = gr.Button("Look at every picture", size="sm", elem_id="train-check")
         stop = gr.Button("Stop", size="sm", visible=False, elem_id="train-check-stop")
     status = gr.HTML(apply_default_css=False, elem_id="train-check-status")
@@ -142,7 +141,8 @@ def _build_labels(context: Context) -> list[Any]:
     labels = scripted(
         "ls-labels", "labels.js", elem_id="train-labels",
         server_functions=[
-            beside(context, work) for work in (asked.pictures, asked.mark, asked.begin_with, asked.forget)
+            beside(context, work)
+            for work in (asked.pictures, asked.mark, asked.begin_with, asked.forget)
         ],
     )  # fmt: skip
     return [attribute, marked, labels]
@@ -176,7 +176,7 @@ def _build_form() -> list[Any]:
     with gr.Row(elem_classes="ls-pair"):
         steps = gr.Number(first.steps, label="Steps", precision=0, minimum=1, elem_id="train-steps")
         size = gr.Dropdown(
-            [(f"{side} pixels", side) for side in SIZES], value=first.size, label="Picture size",
+            painting.sizes(first.size), value=first.size, label="Picture size",
             elem_id="train-size",
         )  # fmt: skip
     with gr.Accordion("More", open=False, elem_id="train-more"):

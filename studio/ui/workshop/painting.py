@@ -17,6 +17,7 @@ from studio.ui.workshop.form import SCRATCH, Form, parents, taken
 
 CHECKED, UNCHECKED = "Look again", "Look at every picture"
 UNIT = "Pictures with it"
+_SIZES = (32, 64, 128)
 _NOTHING = (
     "There is no data set yet. Drop a zip of pictures on the left, or choose the rendered heads."
 )
@@ -24,7 +25,7 @@ _NOTHING = (
 
 def data(context: Context, key: str) -> list[Any]:
     """Return the values of ``Desk.data``."""
-    offered = gr.Dropdown(sources.choices(key), value=key or None)
+    offered = picker(key)
     try:
         facts, report = sources.facts_of(context, key), checks.glance(context, key)
         marked = marks.shown(context, key)
@@ -46,6 +47,12 @@ def data(context: Context, key: str) -> list[Any]:
         marked,
         sources.free_name(f"{facts.name}-marked"),
     ]
+
+
+def picker(key: str) -> gr.Dropdown:
+    """Return the list of data sets with one of them chosen, if it is there."""
+    known = sources.choices(key)
+    return gr.Dropdown(known, value=key if key in [one for _, one in known] else None)
 
 
 def _nothing() -> list[Any]:
@@ -76,7 +83,7 @@ def form(context: Context, key: str, shown: Form) -> list[Any]:
         gr.Dropdown(_attributes(context, key), value=shown.attribute or None, visible=learns),
         shown.tag,
         shown.steps,
-        gr.Dropdown(value=shown.size, interactive=not shown.parent),
+        gr.Dropdown(sizes(shown.size), value=shown.size, interactive=not shown.parent),
         shown.batch_size,
         shown.seed,
         shown.save_every,
@@ -92,6 +99,11 @@ def form(context: Context, key: str, shown: Form) -> list[Any]:
         note(_about(card)),
         name(context, shown),
     ]
+
+
+def sizes(size: int) -> list[tuple[str, int]]:
+    """Return labels and sizes of pictures that can be chosen; a parent's own among them."""
+    return [(f"{side} pixels", side) for side in sorted({*_SIZES, size})]
 
 
 def _attributes(context: Context, key: str) -> list[tuple[str, str]]:

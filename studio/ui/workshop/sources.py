@@ -16,7 +16,6 @@ from studio.ui.sets import (
     EXAMPLE_NAME,
     find_set,
     opened,
-    own_name,
     received_set,
     sets,
     version_of,
@@ -93,9 +92,12 @@ def place(key: str) -> Path:
 
 def key_of(job: str, data: str) -> str:
     """Return the key of a job's data set."""
-    if Path(data) == EXAMPLE:
+    # A set of the home may be a link to where it is.
+    there = Path(data).resolve()
+    if there == EXAMPLE.resolve():
         return EXAMPLE_KEY
-    return own_name(data) or f"{OF_JOB}{job}"
+    own = (name for name in sets(labelled=False) if (paths.data() / name).resolve() == there)
+    return next(own, f"{OF_JOB}{job}")
 
 
 def first(context: Context) -> str:
