@@ -47,7 +47,12 @@ def acting_for(name: str) -> Iterator[None]:
 
 def home() -> Path:
     """Return the folder of everything that the person who asks makes."""
-    return machine_home() / "users" / user() if user() else machine_home()
+    return users() / user() if user() else machine_home()
+
+
+def users() -> Path:
+    """Return the folder that holds the homes of a page's users."""
+    return machine_home() / "users"
 
 
 def user_checkpoints() -> Path:
@@ -62,8 +67,7 @@ def runs() -> Path:
 
 def _all_homes() -> list[Path]:
     """Return the homes of everyone on this machine."""
-    users = machine_home() / "users"
-    return [machine_home(), *(sorted(users.iterdir()) if users.is_dir() else [])]
+    return [machine_home(), *sorted(users().glob("[!.]*"))]
 
 
 def all_runs() -> list[Path]:

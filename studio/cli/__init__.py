@@ -12,7 +12,7 @@ import json
 import sys
 from collections.abc import Sequence
 
-from studio.cli import attributes, data, jobs, learning, mapping, models, pictures
+from studio.cli import attributes, data, jobs, learning, mapping, models, pictures, users
 from studio.cli.base import (
     INTERRUPTED,
     MISTAKE,
@@ -64,6 +64,7 @@ def build_parser() -> argparse.ArgumentParser:
     for add in (
         _add_serve,
         models.add_models,
+        users.add_users,
         pictures.add_encode,
         pictures.add_swap,
         attributes.add_edit,

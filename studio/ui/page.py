@@ -7,7 +7,7 @@ import torch
 
 from studio import paths
 from studio.keeping import empty_old
-from studio.ui import api, arrivals
+from studio.ui import account, api, arrivals
 from studio.ui.atlas.screen import plotly_file
 from studio.ui.context import Context
 from studio.ui.style import theme
@@ -41,6 +41,7 @@ def build(context: Context) -> gr.Blocks:
                 train.build(context, doors, tabs)
             with gr.Tab("Models", id="models"):
                 models.build(context, watch)
+        account.build(context, blocks)
         api.build(context)
     return blocks
 
