@@ -37,7 +37,7 @@ root.innerHTML = `
     <button type="button" data-group="shown">Call them “with”</button>
     <button type="button" data-group="absent">Call them “without”</button>
     <button type="button" data-clear>Clear</button>
-    <form class="ls-make" hidden><input type="text" maxlength="40" placeholder="Name of the slider" aria-label="Name of the slider"><button type="submit">Make a slider</button></form>
+    <form class="ls-make" hidden><input type="text" maxlength="40" placeholder="What is it, such as Hat" aria-label="Name of the slider or label"><button type="submit" value="slider" title="A slider that moves a picture from “without” to “with”">Make a slider</button><button type="submit" value="label" title="Mark these pictures in their data set, to train on">Save as labels</button></form>
   </div>
   <div class="ls-card" hidden>
     <img alt="">
@@ -941,7 +941,8 @@ root.addEventListener("click", (event) => {
 find(".ls-make").addEventListener("submit", (event) => {
   event.preventDefault();
   const name = find(".ls-make input").value;
-  trigger("slider", { token: map.token, name, shown: groups.shown, absent: groups.absent });
+  const use = event.submitter ? event.submitter.value : "slider";
+  trigger(use, { token: map.token, name, shown: groups.shown, absent: groups.absent });
 });
 
 // The legend.

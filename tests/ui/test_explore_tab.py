@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from studio import directions, images, paths
+from studio.data.folder import open_set
 from studio.errors import ConfigError, DataError
 from studio.explore.charting import MapRequest
 from studio.ui.atlas import bench, screen
@@ -359,9 +360,15 @@ def test_a_value_names_no_folder_of_the_server(context, shown):
 # On from the map.
 
 
-def test_two_groups_make_a_slider(context, shown, monkeypatch):
-    said = []
-    monkeypatch.setattr(gr, "Info", said.append)
+@pytest.fixture
+def said(monkeypatch):
+    """Collect what the page tells."""
+    told = []
+    monkeypatch.setattr(gr, "Info", told.append)
+    return told
+
+
+def test_two_groups_make_a_slider(context, shown, said):
     event = {
         "token": shown["token"],
         "name": " Left ",
@@ -376,6 +383,30 @@ def test_two_groups_make_a_slider(context, shown, monkeypatch):
         explore.on_slider(context, event)
     with pytest.raises(ConfigError, match="8 or more"):
         explore.on_slider(context, {**event, "name": "Few", "shown": [1, 2]})
+
+
+def test_two_groups_of_points_become_labels(context, place, shown, said, heads_folder):
+    # The shared heads are only to be read, and a set of the home is marked itself.
+    Path(place).unlink()
+    shutil.copytree(heads_folder, place)
+    event = {"token": shown["token"], "name": " Left ", "shown": [1, 2, 3], "absent": [5, 8]}
+    explore.on_label(context, event)
+    marked = open_set(Path(place))
+    assert marked.attribute("Left")[[1, 2, 3, 5, 8, 9]].tolist() == [1, 1, 1, 0, 0, -1]
+    assert "Eyeglasses" in marked.attributes
+    assert "3 pictures with and 2 without “Left” are marked in the data set heads" in said[0]
+    with pytest.raises(ConfigError, match="identity"):
+        explore.on_label(context, {**event, "name": "identity"})
+
+
+def test_labels_of_what_is_not_the_visitors_go_into_a_copy(context, said, monkeypatch):
+    history = explore.on_show(context, Views())
+    drawn = screen.atlas(context, history.present)
+    event = {"token": drawn["token"], "name": "Left", "shown": [1, 2], "absent": [3]}
+    explore.on_label(context, event)
+    marked = open_set(paths.data() / "heads-Left.zip")
+    assert sorted(marked.attribute("Left").tolist())[-3:] == [0, 1, 1]
+    assert "in the data set heads-Left.zip" in said[0]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 
 import gradio as gr
 
-from studio import images, paths
+from studio import images, intake, paths
 from studio.errors import ConfigError, StudioError
 from studio.explore import labels, maps, writing
 from studio.explore.charting import MOST, MapRequest
@@ -35,6 +35,7 @@ from studio.ui.guard import guarded, heard, who
 from studio.ui.repaint import QUICK, SLOW, binder, download, following, repainting
 from studio.ui.seats import Event, bind, new_file, received, seat_picture, whole_seat
 from studio.ui.sets import EXAMPLE_NAME, find_set, own_name, received_set, sets
+from studio.ui.workshop.sources import free_name
 
 METHODS = [("PCA", "pca"), ("t-SNE", "tsne")]
 DIMENSIONS = [("2-D", 2), ("3-D", 3)]
@@ -131,8 +132,8 @@ def build(context: Context, doors: Mapping[str, Door], tabs: gr.Tabs, watch: gr.
 def _atlas(context: Context) -> gr.HTML:
     """Return the map.
 
-    Events: ``slider`` (token, name, shown, absent: rows), ``open_swap`` and the like (token, and
-    row, or x, y and rest, or start and end), ``refresh``, when its map was forgotten.
+    Events: ``slider`` and ``label`` (token, name, shown, absent: rows), ``open_swap`` and the like
+    (token, and row, or x, y and rest, or start and end), ``refresh``, when its map was forgotten.
     """
 
     def look(data: dict[str, Any]) -> dict[str, Any]:
@@ -231,6 +232,7 @@ def _bind(
     for event in (desk.atlas.refresh, desk.again.click):
         drawn(on(event, guarded(context, painted(on_again))))
     desk.atlas.slider(heard(context, on_slider), None, None, **QUICK)
+    desk.atlas.label(heard(context, on_label), None, None, **SLOW)
     connect(context, desk.atlas, doors, tabs, on_open)
     for button, suffix in ((desk.table, ".csv"), (desk.page, ".html")):
         button.click(
@@ -552,6 +554,19 @@ def on_slider(context: Context, event: Event) -> None:
     gr.Info(
         f"The slider “{html.escape(made.name)}” is made.{told} It stands in Attributes, Swap and "
         f"Interpolate where {made.checkpoint} is the model."
+    )
+
+
+def on_label(context: Context, event: Event) -> None:
+    """Mark two groups of points in their data set, or in a copy where it is not the visitor's."""
+    data = bench.recall(context, str(event["token"])).codes.data
+    name, location = str(event["name"]).strip(), data.source.place
+    groups = [[data.files[int(row)] for row in event[group]] for group in ("shown", "absent")]
+    own = Path(own_name(str(location))).stem
+    made = intake.label(location, own or free_name(f"{data.name}-{name}"), name, *groups)
+    gr.Info(
+        f"{len(groups[0])} pictures with and {len(groups[1])} without “{html.escape(name)}” are "
+        f"marked in the data set {html.escape(made.name)}, which stands in Train."
     )
 
 
