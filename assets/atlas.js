@@ -37,7 +37,7 @@ root.innerHTML = `
     <button type="button" data-group="shown">Call them “with”</button>
     <button type="button" data-group="absent">Call them “without”</button>
     <button type="button" data-clear>Clear</button>
-    <form class="ls-make" hidden><input type="text" maxlength="40" placeholder="What is it, such as Hat" aria-label="Name of the slider or label"><button type="submit" value="slider" title="A slider that moves a picture from “without” to “with”">Make a slider</button><button type="submit" value="label" title="Mark these pictures in their data set, to train on">Save as labels</button></form>
+    <form class="ls-make" hidden><input type="text" maxlength="40" placeholder="What is it, such as Hat" aria-label="Name of the slider or label"><button type="submit" value="slider" title="A slider that moves a picture from “without” to “with”">Make a slider</button><button type="submit" value="mark" title="Mark these pictures in their data set, to train on">Save as labels</button></form>
   </div>
   <div class="ls-card" hidden>
     <img alt="">

@@ -132,7 +132,7 @@ def build(context: Context, doors: Mapping[str, Door], tabs: gr.Tabs, watch: gr.
 def _atlas(context: Context) -> gr.HTML:
     """Return the map.
 
-    Events: ``slider`` and ``label`` (token, name, shown, absent: rows), ``open_swap`` and the like
+    Events: ``slider`` and ``mark`` (token, name, shown, absent: rows), ``open_swap`` and the like
     (token, and row, or x, y and rest, or start and end), ``refresh``, when its map was forgotten.
     """
 
@@ -232,7 +232,7 @@ def _bind(
     for event in (desk.atlas.refresh, desk.again.click):
         drawn(on(event, guarded(context, painted(on_again))))
     desk.atlas.slider(heard(context, on_slider), None, None, **QUICK)
-    desk.atlas.label(heard(context, on_label), None, None, **SLOW)
+    desk.atlas.mark(heard(context, on_label), None, None, **SLOW)
     connect(context, desk.atlas, doors, tabs, on_open)
     for button, suffix in ((desk.table, ".csv"), (desk.page, ".html")):
         button.click(
