@@ -1,14 +1,13 @@
 // A place for a packed model: drop or choose a zip; what came of it stands there.
 const root = element.querySelector(".ls-intake");
+// The field lies over the whole place, so that dropping on it is the browser's own.
 root.innerHTML = `
   <h3 class="ls-title">Import</h3>
-  <div class="ls-zone">
-    <button type="button">Drop a model's zip here, or choose one</button>
-    <div class="ls-busy"><span role="status"></span><progress class="ls-progress"></progress></div>
-  </div>
+  <label class="ls-zone"><span>Drop a model's zip here, or choose one</span>
+    <input type="file" accept=".zip" aria-label="A model's zip to import"></label>
+  <div class="ls-sending"><span role="status"></span><progress class="ls-progress"></progress></div>
   <p class="ls-told" role="status"></p><p class="ls-problem" role="alert"></p>
-  <p class="ls-hint">One that Latent Studio exported. It is checked before it is taken in; nothing in it can run code.</p>
-  <input type="file" accept=".zip" tabindex="-1" aria-hidden="true">`;
+  <p class="ls-hint">One that Latent Studio exported. It is checked before it is taken in; nothing in it can run code.</p>`;
 const find = (selector) => root.querySelector(selector);
 const file = find("input");
 
@@ -18,19 +17,16 @@ function say(told, problem) {
 }
 
 async function send(chosen) {
-  if (!chosen || root.dataset.busy) return;
   const about = { path: "", name: chosen.name, bytes: chosen.size };
+  const doing = (what) => (find(".ls-sending span").textContent = `${what} ${chosen.name}…`);
   say("", "");
   if (chosen.size > (props.value || {}).most) return trigger("take", about);
   root.dataset.busy = "true";
-  find(".ls-busy span").textContent = `Sending ${chosen.name}…`;
-  try {
-    const { path } = await upload(chosen);
-    find(".ls-busy span").textContent = `Checking ${chosen.name}…`;
-    trigger("take", { ...about, path });
-  } catch (error) {
-    trigger("take", about);
-  }
+  doing("Sending");
+  // What did not arrive is refused by the server, in a sentence.
+  const sent = await upload(chosen).catch(() => about);
+  doing("Checking");
+  trigger("take", { ...about, path: sent.path });
 }
 
 function paint() {
@@ -39,22 +35,9 @@ function paint() {
   say(value.told || "", value.problem || "");
 }
 
-find("button").addEventListener("click", () => file.click());
 file.addEventListener("change", () => {
-  send(file.files[0]);
+  if (file.files.length && !root.dataset.busy) send(file.files[0]);
   file.value = "";
-});
-for (const kind of ["dragenter", "dragover"]) {
-  root.addEventListener(kind, (event) => {
-    event.preventDefault();
-    root.dataset.over = "true";
-  });
-}
-root.addEventListener("dragleave", () => delete root.dataset.over);
-root.addEventListener("drop", (event) => {
-  event.preventDefault();
-  delete root.dataset.over;
-  send(event.dataTransfer.files[0]);
 });
 watch("value", paint);
 paint();

@@ -16,6 +16,18 @@ const made = new Map();
 let pressed = "";
 let undo = {};
 
+// All pictures at once would be megabytes, for cards that few scroll to.
+const coming = new IntersectionObserver(
+  (entries) => {
+    for (const { target, isIntersecting } of entries) {
+      if (!isIntersecting) continue;
+      coming.unobserve(target);
+      server.on_sheet({ name: target.dataset.name }).then(({ src }) => src && (target.src = src));
+    }
+  },
+  { rootMargin: "400px" }
+);
+
 function text(tag, content, className) {
   const one = document.createElement(tag);
   one.textContent = content;
@@ -85,11 +97,12 @@ function card(item) {
   head.append(text("h4", item.title), text("span", item.state, item.warm ? "ls-badge ls-warm" : "ls-badge"));
   if (item.own) head.append(text("span", "yours", "ls-badge ls-yours"));
   one.append(head, text("code", item.name), text("p", item.line));
-  if (item.samples) {
+  if (item.ratio) {
     const picture = document.createElement("img");
-    picture.src = item.samples;
     picture.alt = `Samples of ${item.title}`;
-    picture.loading = "lazy";
+    picture.style.aspectRatio = item.ratio;
+    picture.dataset.name = item.name;
+    coming.observe(picture);
     one.append(picture);
   }
   if (item.metrics.length) one.append(text("h5", "Measured"), list(item.metrics));

@@ -2,6 +2,7 @@
 
 import html
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,19 @@ _SAMPLES_SIDE = 900
 MEGABYTE = 2**20
 # What the memory's slider reaches, in MB; more where the page was served with more.
 LEAST_MEMORY, MOST_MEMORY = 32, 2048
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A picture of what a checkpoint does.
+
+    Attributes:
+        source: A data URI; empty where there is no picture.
+        ratio: Its width as a part of its height.
+    """
+
+    source: str = ""
+    ratio: float = 0.0
 
 
 # What people do with checkpoints.
@@ -106,7 +120,8 @@ def _entry(context: Context, card: Card, warm: Mapping[str, int]) -> dict[str, A
         "line": card.entry.summary,
         "state": f"loaded, {megabytes(warm[card.name])}" if loaded else "not loaded",
         "warm": loaded,
-        "samples": samples(context, card),
+        # The page asks for the picture itself once the card comes into view.
+        "ratio": sheet(context, card).ratio,
         "metrics": [
             [reading.label, text, reading.help] for reading, text in readings.measured(card)
         ],
@@ -122,20 +137,25 @@ def title(card: Card) -> str:
     return card.entry.title
 
 
-def samples(context: Context, card: Card) -> str:
-    """Return the sample sheet as a data URI; empty where there is none that can be shown."""
+def sheet(context: Context, card: Card) -> Sheet:
+    """Return the sample sheet; an empty one where there is none that can be shown."""
     path = context.store.folder(card.name) / SAMPLES
     if not path.is_file():
-        return ""
+        return Sheet()
     try:
         return context.memory.get(
             ("samples", str(path), path.stat().st_mtime_ns),
-            lambda: data_uri(images.fit(images.read_photo(path).pixels, _SAMPLES_SIDE)),
-            len,
+            lambda: _read_sheet(path),
+            lambda made: len(made.source),
         )
     except ImageError:
         # A card without its picture says more than no card.
-        return ""
+        return Sheet()
+
+
+def _read_sheet(path: Path) -> Sheet:
+    pixels = images.fit(images.read_photo(path).pixels, _SAMPLES_SIDE)
+    return Sheet(data_uri(pixels), pixels.shape[1] / pixels.shape[0])
 
 
 def deleted() -> list[dict[str, str]]:
@@ -209,7 +229,7 @@ def comparison(context: Context, names: Sequence[str]) -> str:
 
 
 def _picture(context: Context, card: Card) -> str:
-    source = samples(context, card)
+    source = sheet(context, card).source
     alt = html.escape(f"Samples of {title(card)}", quote=True)
     return f'<img src="{source}" alt="{alt}">' if source else ""
 

@@ -126,10 +126,11 @@ def test_damaged_checkpoint_is_listed_with_its_reason_escaped(context):
 def test_sample_sheet_is_shown_and_a_damaged_one_is_not(context):
     folder = paths.user_checkpoints() / OTHER
     (folder / SAMPLES).write_bytes(images.encode_png(np.zeros((40, 60, 3), np.uint8)))
-    shown = card(models.paint(context, *NOBODY), OTHER)
-    assert shown["samples"].startswith("data:image/jpeg")
+    assert card(models.paint(context, *NOBODY), OTHER)["ratio"] == 1.5
+    assert models.on_sheet(context, {"name": OTHER})["src"].startswith("data:image/jpeg")
     (folder / SAMPLES).write_bytes(b"nothing")
-    assert card(models.paint(context, *NOBODY), OTHER)["samples"] == ""
+    assert card(models.paint(context, *NOBODY), OTHER)["ratio"] == 0
+    assert models.on_sheet(context, {"name": OTHER}) == {"src": ""}
 
 
 def test_what_is_exported_can_be_taken_in(context, upload_folder, upload):

@@ -11,7 +11,7 @@ from studio.errors import ConfigError, StudioError
 from studio.ui import arrivals, shelf
 from studio.ui.components import method_choices, scripted
 from studio.ui.context import Context
-from studio.ui.guard import guarded, heard
+from studio.ui.guard import beside, guarded, heard
 from studio.ui.repaint import SLOW, download
 from studio.ui.seats import new_file
 
@@ -73,7 +73,10 @@ def build(context: Context, watch: gr.HTML) -> None:
         table = gr.HTML(shelf.comparison(context, []), apply_default_css=False)
     # Events with a name: ``warm``, ``cool``, ``export``, ``compare``, ``delete``, ``rename`` (and a
     # tag); ``restore`` with a key.
-    cards = scripted("ls-panel ls-models", "models.js", elem_id="models")
+    cards = scripted(
+        "ls-panel ls-models", "models.js", elem_id="models",
+        server_functions=[beside(context, on_sheet)],
+    )  # fmt: skip
     file = gr.DownloadButton("Download", visible="hidden", elem_id="models-file")
     _bind(context, Desk(memory, intake, problems, compare, one, other, table, cards, file), watch)
 
@@ -133,6 +136,11 @@ def paint(context: Context, *pair: str | None, undo: Mapping[str, str] | None = 
 def _pickers(context: Context, *pair: str | None) -> list[gr.Dropdown]:
     offered = method_choices(shelf.cards(context))
     return [gr.Dropdown(offered, value=name) for name in pair]
+
+
+def on_sheet(context: Context, event: Event) -> dict[str, str]:
+    """Return a checkpoint's sample sheet."""
+    return {"src": shelf.sheet(context, context.store.card(str(event["name"]))).source}
 
 
 def on_warm(context: Context, event: Event, *pair: str | None) -> list[Any]:
