@@ -1,5 +1,7 @@
 """From a request to everything that training needs before its first step."""
 
+import os
+import shutil
 from collections.abc import Sequence
 from itertools import accumulate, pairwise
 from pathlib import Path
@@ -57,6 +59,7 @@ class Prepared:
         fields = {**config_of(self.store, request), **request.fields}
         self.config = self.method.config.from_dict(fields)
         self.device = pick_device(request.device)
+        _check_compiler(request, self.device)
         self.data: DataSet = open_set(Path(request.data))
         if request.only:
             self.data = self.data.where(*read_only(request.only))
@@ -119,6 +122,20 @@ class Prepared:
         # A stage that the parent's run left out has left nothing, and begins anew.
         if self.parent and (left or len(self.stages) == 1):
             self.parent.raise_critics(objective, self.rest)
+
+
+def _check_compiler(request: TrainRequest, device: torch.device) -> None:
+    """Refuse to compile for a processor without a compiler, which torch would find out late.
+
+    Raises:
+        ConfigError: There is none.
+    """
+    needed = os.environ.get("CXX", "c++")
+    if request.compile and device.type == "cpu" and shutil.which(needed) is None:
+        raise ConfigError(
+            f"To compile networks for the processor torch needs a C++ compiler, and there is no "
+            f"{needed} here. Install one, or train without compiling."
+        )
 
 
 def _ends(stages: Sequence[Stage], steps: int) -> list[int]:

@@ -231,6 +231,12 @@ def test_a_run_that_divides_its_batches_says_so_once(request_, tmp_path, monkeyp
     assert read_lines(tmp_path / NOTES)[0]["step"] == 2
 
 
+def test_compiling_without_a_compiler_is_refused(request_, tmp_path, monkeypatch):
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.raises(ConfigError, match="there is no no-such-compiler here"):
+        run(replace(request_, compile=True), tmp_path)
+
+
 def test_a_childs_fields_stand_on_top_of_its_parents(request_, tmp_path):
     run(request_, tmp_path / "parent")
     child = replace(
