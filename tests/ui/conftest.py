@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import warnings
+from pathlib import Path
 from types import SimpleNamespace
 
 import httpx
@@ -25,6 +26,15 @@ from studio.ui.context import Context
 PLAIN = Head(identity=850, background=12)
 GLASSES = Head(identity=801, eyeglasses="round", background=4)
 SMILE = Head(identity=23, expression="smile", intensity=0.9, background=23)
+CHROMIUM = Path("/usr/bin/chromium")
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 
 @pytest.fixture(scope="session")
@@ -163,3 +173,40 @@ def call(page_url):
             return images.read_photo(read(answer))
 
         yield SimpleNamespace(send=send, upload=upload, read=read, fetch=fetch)
+
+
+@pytest.fixture
+def browser():
+    if not CHROMIUM.exists():
+        pytest.skip("there is no Chromium at /usr/bin/chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def visit(browser, page_url):
+    """Return a function that opens the page as one more visitor; nothing may go wrong on it."""
+    faults = []
+
+    def open_page(**options):
+        visitor = browser.new_context(**options).new_page()
+        visitor.set_default_timeout(60_000)
+        visitor.on("pageerror", lambda error: faults.append(str(error)))
+        visitor.on(
+            "request",
+            lambda request: (
+                None
+                if request.url.startswith((page_url, "data:", "blob:"))
+                else faults.append(request.url)
+            ),
+        )
+        visitor.goto(page_url)
+        visitor.wait_for_selector(".ls-stage[data-painted]")
+        return visitor
+
+    yield open_page
+    assert faults == []

@@ -1,62 +1,13 @@
 """The page in a real browser, on the loopback address."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from studio import images
 
-CHROMIUM = Path("/usr/bin/chromium")
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 PAINTED = ".ls-stage[data-painted]"
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(not CHROMIUM.exists(), reason="there is no Chromium at /usr/bin/chromium"),
-]
-
-
-@pytest.fixture
-def browser():
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
-        yield launched
-        launched.close()
-
-
-@pytest.fixture
-def visit(browser, page_url):
-    """Return a function that opens the page as one more visitor."""
-    faults = []
-
-    def open_page(**options):
-        visitor = browser.new_context(**options).new_page()
-        visitor.set_default_timeout(60_000)
-        visitor.on("pageerror", lambda error: faults.append(str(error)))
-        visitor.on(
-            "request",
-            lambda request: (
-                None
-                if request.url.startswith((page_url, "data:", "blob:"))
-                else faults.append(request.url)
-            ),
-        )
-        visitor.goto(page_url)
-        visitor.wait_for_selector(PAINTED)
-        return visitor
-
-    yield open_page
-    assert faults == []
+pytestmark = pytest.mark.slow
 
 
 def painted(visitor, strength):

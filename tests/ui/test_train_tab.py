@@ -349,7 +349,7 @@ def test_two_clicks_suffice(context, place, started):
     # What the set is called after, from a model of such pictures, with what suits few of them.
     assert (shown.method, shown.parent, shown.tag) == ("genegan", PARENT, "my-smiling")
     assert (shown.attribute, shown.size) == ("Smiling", 32)
-    assert (shown.steps, shown.batch_size, shown.save_every) == (1500, 16, 75)
+    assert (shown.steps, shown.batch_size, shown.save_every) == (2000, 16, 100)
     assert shown.few
     request = request_of(context, "smiling-heads", shown)
     assert request.fields == {"attribute": "Smiling", "adaptive_augmentation": True}

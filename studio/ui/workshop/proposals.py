@@ -16,7 +16,7 @@ from studio.ui.workshop.sources import Facts
 
 # Fewer training pictures than these are learnt by heart before they are learnt.
 FEW = 2000
-STEPS = {"few": 1500, "many": 3000, "scratch": 6000}
+STEPS = {"few": 2000, "many": 3000, "scratch": 6000}
 SAVES = 20
 PATIENCE = 5
 # What models of a method will be able to do, in the order in which a person should read of them.
