@@ -7,6 +7,7 @@ function input(item, value) {
   if (made.type === "checkbox") made.checked = value;
   else made.value = value;
   if (item.kind === "number") made.step = "any";
+  made.setAttribute("aria-description", item.help);
   made.addEventListener("change", () => change(item, made));
   return made;
 }

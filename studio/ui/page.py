@@ -38,7 +38,7 @@ def build(context: Context) -> gr.Blocks:
             with gr.Tab("Augment", id="augment"):
                 augment.build(context, watch)
             with gr.Tab("Train", id="train"):
-                train.build(context, doors, tabs)
+                train.build(context, doors, tabs, watch)
             with gr.Tab("Models", id="models"):
                 models.build(context, watch)
         account.build(context, blocks)

@@ -326,3 +326,12 @@ def test_applied_steps_go_with_the_photo_they_were_made_on():
     assert done.seat("receiver", replace(seat, doubt="?")).applied
     assert not done.seat("receiver", replace(seat, path="b.png")).applied
     assert done.seat("donor", seat).applied
+
+
+def test_two_pictures_from_another_tab_are_the_pair(context, pair):
+    two = [pair.present.seats[role] for role in ("donor", "receiver")]
+    entered = swap.enter(context, pair, two, "genegan.other")[0].present
+    assert [entered.seats[role] for role in ("receiver", "donor")] == two
+    assert entered.checkpoint == "genegan.other"
+    one = swap.enter(context, pair, two[:1], "genegan.other")[0].present
+    assert one.seats["receiver"] == one.seats["donor"] == two[0]

@@ -70,10 +70,10 @@ def test_a_zip_becomes_a_model_that_swaps(visit, zipped):
     visitor.locator("#train-start").click()
     state(visitor, "Training")
     visitor.wait_for_selector("#train-board .ls-plots[data-points]")
-    assert ["by-hand", "4"] == [
+    assert [
         visitor.locator("#train-board .ls-job header h3").inner_text().partition(".")[2],
         width.locator("input").input_value(),
-    ]
+    ] == ["by-hand", "4"]
     # Another page, opened anew, finds it still running.
     visitor.reload()
     open_train(visitor)

@@ -104,8 +104,11 @@ def test_the_tab_opens_with_the_newest_set_that_can_be_read(context, place, head
     assert "40 pictures" in shown[2]
     assert "were not looked at yet" in shown[2]
     again = train.on_show(context, EXAMPLE_KEY, train.FIRST, *train._sent(Form()))
-    assert "selected" not in again[0]
     assert again[1].value == EXAMPLE_KEY
+    # The view, and names that were typed, stay.
+    assert [one["__type__"] for one in (again[0], again[1 + ALIGNED], again[1 + TO])] == [
+        *("update", "update", "update")
+    ]
 
 
 def test_where_nobody_has_data_the_rendered_heads_are_there(context):
@@ -389,6 +392,15 @@ def test_another_method_offers_its_own_parents_and_settings(context, place, make
     assert painted[2].visible is False
     assert after.patience == 0
     assert not after.few
+
+
+def test_a_model_that_came_can_be_started_from_at_once(context, place, make_checkpoint):
+    make_checkpoint(tag="new")
+    offered = train.on_arrival(context, "genegan", PARENT)
+    assert [key for _, key in offered.choices] == ["genegan.heads-eyeglasses-64", "genegan.new",
+                                                   "genegan.other", ""]  # fmt: skip
+    assert offered.value == PARENT
+    assert train.on_arrival(context, "genegan", "genegan.gone").value == ""
 
 
 def test_patience_is_proposed_only_where_something_is_held_out(context, place, monkeypatch):

@@ -10,6 +10,7 @@ import gradio as gr
 from studio import intake, jobs
 from studio.errors import StudioError
 from studio.training.status import RUNNING
+from studio.ui.arrivals import LOOK
 from studio.ui.components import note, problem, progress
 from studio.ui.context import Context
 from studio.ui.doors import Door, connect
@@ -25,24 +26,27 @@ WORK: Mapping[str, Any] = {**SLOW, "concurrency_id": "workshop", "concurrency_li
 MEASURE: Mapping[str, Any] = {**SLOW, "concurrency_id": "estimate", "concurrency_limit": 2}
 # Settings that change how long a step takes, or how many there are.
 _FELT = ("method", "parent", "steps", "size", "batch_size", "few", "device", "precision")
+# Components that show a data set.
+_SHOWN = 13
 # The form as the page begins; whatever still says so is proposed.
 FIRST = Form()
 
 
-def build(context: Context, doors: Mapping[str, Door], tabs: gr.Tabs) -> None:
+def build(context: Context, doors: Mapping[str, Door], tabs: gr.Tabs, watch: gr.HTML) -> None:
     """Lay the tab out and bind its events.
 
     Args:
         context: The shared context.
         doors: Of the tabs that a new model can be used in.
         tabs: All tabs.
+        watch: Tells when checkpoints came or went.
     """
     desk = layout.build(context)
     # What was proposed last; the work that goes on, each a handle.
     before, checking, aligning, measuring = (gr.State(one) for one in (FIRST, None, None, None))
     bound = Bound(context, desk, before, measuring)
     _bind_data(bound, checking, aligning)
-    _bind_form(bound)
+    _bind_form(bound, watch)
     _bind_jobs(bound, doors, tabs)
     tab = gr.context.Context.block
     if isinstance(tab, gr.Tab):
@@ -134,7 +138,7 @@ def _bind_data(bound: Bound, checking: gr.State, aligning: gr.State) -> None:
         check(bound.on(made.success, on_pick, outputs=bound.all(), **waiting).success)
 
 
-def _bind_form(bound: Bound) -> None:
+def _bind_form(bound: Bound, watch: gr.HTML) -> None:
     context, desk = bound.context, bound.desk
     method, parent, attribute, tag = desk.form[:4]
     for control in (method, parent, attribute):
@@ -142,6 +146,8 @@ def _bind_form(bound: Bound) -> None:
     tag.input(
         guarded(context, on_name), desk.form, desk.name_note, trigger_mode="always_last", **QUICK
     )
+    # Only what can be chosen: whoever is typing is not interrupted.
+    watch.changed(guarded(context, on_arrival), [method, parent], parent, **LOOK)
     names = list(Form.__dataclass_fields__)
     fields = desk.form[names.index("fields")]
     bound.on(fields.edit, on_settle, trigger_mode="always_last")
@@ -168,7 +174,8 @@ def on_show(context: Context, key: str | None, before: Form, *values: Any) -> li
     """Begin with the newest set; a page that was opened anew shows what goes on."""
     if key:
         # What another page made or deleted is listed; what was typed stays.
-        return [gr.skip(), *_shown(context, key, before, *values)]
+        kept = [gr.skip()] * (_SHOWN - 1)
+        return [gr.skip(), painting.picker(key), *kept, *on_settle(context, key, before, *values)]
     live = next((job for job in reversed(jobs.jobs()) if job.is_live and job.request), None)
     if live is None or live.request is None:
         return [gr.Tabs(selected=DATA), *_shown(context, sources.first(context), before, *values)]
@@ -204,7 +211,7 @@ def on_check_begin(context: Context, work: Work | None, key: str | None) -> Work
 def on_check(context: Context, work: Work) -> Generator[list[Any]]:
     """Look at every picture and show how far it is, then what was found."""
     if work.key:
-        yield from _carried(work, lambda *asks: checks.check(context, work.key, *asks), 13)
+        yield from _carried(work, lambda *asks: checks.check(context, work.key, *asks), _SHOWN)
         if not work.left:
             yield [*_rested(), *painting.data(context, work.key)]
 
@@ -297,6 +304,11 @@ def _usable(context: Context, key: str | None) -> str:
     except StudioError:
         return ""
     return key or ""
+
+
+def on_arrival(context: Context, method: str, parent: str | None) -> Any:
+    """Offer the checkpoints that there are by now to start from."""
+    return painting.parent_picker(context, str(method), parent or "")
 
 
 def on_name(context: Context, *values: Any) -> str:

@@ -77,9 +77,7 @@ def form(context: Context, key: str, shown: Form) -> list[Any]:
     learns, few = (knobs.has(shown.method, name) for name in (knobs.ATTRIBUTE, knobs.FEW_PICTURES))
     return [
         shown.method,
-        gr.Dropdown(
-            [*((card.name, card.name) for card in cards), (SCRATCH, "")], value=shown.parent
-        ),
+        parent_picker(context, shown.method, shown.parent),
         gr.Dropdown(_attributes(context, key), value=shown.attribute or None, visible=learns),
         shown.tag,
         shown.steps,
@@ -99,6 +97,13 @@ def form(context: Context, key: str, shown: Form) -> list[Any]:
         note(_about(card)),
         name(context, shown),
     ]
+
+
+def parent_picker(context: Context, method: str, parent: str) -> gr.Dropdown:
+    """Return the list of checkpoints to start from with one of them chosen, or nothing."""
+    names = [card.name for card in parents(context, method)]
+    known = [*((name, name) for name in names), (SCRATCH, "")]
+    return gr.Dropdown(known, value=parent if parent in names else "")
 
 
 def sizes(size: int) -> list[tuple[str, int]]:
