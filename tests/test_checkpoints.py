@@ -4,12 +4,13 @@ import os
 import shutil
 import weakref
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from studio import paths
+from studio import checkpoints, paths
 from studio.checkpoints import (
     CARD,
     FORMAT,
@@ -352,6 +353,22 @@ def test_where_memory_stays_short_the_model_in_use_stays(three, models, monkeypa
     assert tried == [2, 1]
     assert models.warm() == {a: kept.bytes}
     assert models.get(a) is kept
+
+
+def test_what_goes_out_is_given_back_to_the_system(three, store, monkeypatch):
+    trims = []
+    libc = SimpleNamespace(malloc_trim=trims.append)
+    monkeypatch.setattr(checkpoints.ctypes, "CDLL", lambda name: libc)
+    cache = ModelCache(store, limit=1)
+    cache.get(three[0])
+    assert trims == []
+    cache.get(three[1])
+    assert trims == [0]
+    cache.unload(three[1])
+    assert trims == [0, 0]
+    # Other systems have no such function.
+    del libc.malloc_trim
+    cache.unload(three[1])
 
 
 def test_another_failure_to_load_costs_no_model(three, models, monkeypatch):

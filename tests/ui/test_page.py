@@ -24,6 +24,7 @@ def test_only_what_is_meant_for_it_can_be_called_from_outside(blocks):
         *("explore", "models", "model_export", "model_import", "model_rename", "model_delete"),
         *("model_restore", "model_compare", "train", "data_check", "data_label", "jobs", "job"),
         *("job_stop", "job_resume", "job_save", "job_sample", "job_finish", "job_delete"),
+        *("my_data", "delete_my_data"),
     }
 
 
