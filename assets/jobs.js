@@ -332,7 +332,7 @@ function draw() {
   // A loss that is always 0 was switched off.
   const used = Object.keys(curves.terms).filter((name) => curves.terms[name].some((value) => value));
   const names = used.sort((one, other) => (other === "held_out") - (one === "held_out"));
-  const columns = Math.max(1, Math.min(3, Math.floor(plots.clientWidth / 165)));
+  const columns = Math.max(1, Math.min(3, Math.floor(plots.clientWidth / 155)));
   const lines = Math.ceil(names.length / columns);
   const [accent, quiet, line] = ["--ls-accent", "--ls-quiet", "--ls-line"].map(style);
   const share = Number(smooth.value);
