@@ -256,7 +256,7 @@ def _blocking(report: Report) -> list[str]:
     damaged = sum(flaw.kind in DAMAGED for flaw in report.unusable.values())
     if damaged:
         sentences.append(
-            f"{damaged} pictures cannot be decoded, and training stops at the first of them; "
+            f"Pictures that cannot be decoded: {damaged}. Training stops at the first of them; "
             "remove them from the set."
         )
     if report.one_sided and len(report.one_sided) == len(report.attributes):

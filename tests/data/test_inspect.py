@@ -73,7 +73,7 @@ def test_a_picture_of_absurd_size_is_listed_and_not_decoded(folder, monkeypatch)
     report = inspect(folder)
     assert report.unusable["000003.png"].kind == "huge"
     assert "50 x 50 pixels" in report.unusable["000003.png"].reason
-    assert any("1 pictures cannot be decoded" in line for line in report.blocking)
+    assert any("cannot be decoded: 1." in line for line in report.blocking)
 
 
 def test_names_a_table_that_repeats_or_forgets_pictures(folder):
@@ -169,7 +169,7 @@ def test_a_handful_of_pictures_is_too_few(folder):
 def test_damaged_pictures_stop_training(folder):
     (folder / "000004.png").write_bytes(b"this is no picture")
     (sentence,) = inspect(folder).blocking
-    assert sentence.startswith("1 pictures cannot be decoded, and training stops")
+    assert sentence.startswith("Pictures that cannot be decoded: 1. Training stops")
 
 
 def test_a_set_without_labels_says_what_it_is_good_for(folder):
