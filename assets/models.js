@@ -146,11 +146,18 @@ function paintTrash(value) {
   const gone = value.deleted || [];
   if (value.undo?.key) undo = value.undo;
   if (!gone.some((item) => item.key === undo.key)) undo = {};
-  find(".ls-undo").replaceChildren(
-    ...(undo.key ? [text("span", `${undo.name} was deleted.`), restoring(undo, "Undo")] : [])
-  );
+  // Painted again, what the keyboard is on would be lost.
+  if (find(".ls-undo").dataset.key !== (undo.key || "")) {
+    find(".ls-undo").dataset.key = undo.key || "";
+    find(".ls-undo").replaceChildren(
+      ...(undo.key ? [text("span", `${undo.name} was deleted.`), restoring(undo, "Undo")] : [])
+    );
+  }
   find(".ls-trash").hidden = !gone.length;
   find(".ls-trash summary").textContent = `Recently deleted (${gone.length})`;
+  const keys = gone.map((item) => item.key + item.left).join(" ");
+  if (find(".ls-trash ul").dataset.keys === keys) return;
+  find(".ls-trash ul").dataset.keys = keys;
   find(".ls-trash ul").replaceChildren(
     ...gone.map((item) => {
       const one = document.createElement("li");

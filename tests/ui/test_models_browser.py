@@ -31,21 +31,24 @@ def chosen(visitor, text):
 
 def test_a_picker_learns_of_checkpoints_while_it_is_open(visit, arrive):
     visitor = visit()
-    visitor.locator("#strength input[type=range]").focus()
-    visitor.keyboard.press("ArrowRight")
+    strength = visitor.locator("#strength input[type=range]")
+    strength.press("ArrowRight")
     visitor.wait_for_selector('.ls-stage[data-painted="1.01"]')
     visitor.locator("#checkpoint input").click()
     folder = arrive("arrived")
     option = visitor.get_by_role("option", name="Eyeglasses · arrived")
     option.wait_for()
     # What was set up and what is open are left alone.
-    assert visitor.locator("#strength input[type=range]").input_value() == "1.01"
+    assert strength.input_value() == "1.01"
     option.click()
     chosen(visitor, "Eyeglasses · arrived")
+    # Answered after the choice.
+    strength.press("ArrowRight")
+    visitor.wait_for_selector('.ls-stage[data-painted="1.02"]')
     shutil.rmtree(folder)
     chosen(visitor, "Eyeglasses · eyeglasses-64")
     assert "genegan.arrived was deleted or renamed" in visitor.locator(".toast-body").inner_text()
-    assert visitor.locator("#strength input[type=range]").input_value() == "1.01"
+    assert strength.input_value() == "1.02"
 
 
 def test_a_model_is_renamed_deleted_and_got_back_by_keyboard(visit, arrive):
@@ -54,6 +57,8 @@ def test_a_model_is_renamed_deleted_and_got_back_by_keyboard(visit, arrive):
     visitor.get_by_role("tab", name="Models").click()
 
     def press(act):
+        # A press does not wait for its button.
+        visitor.locator(f'[data-act="{act}"]').wait_for()
         visitor.locator(f'[data-act="{act}"]').press("Enter")
 
     press("Rename genegan.mine")
@@ -70,6 +75,7 @@ def test_a_model_is_renamed_deleted_and_got_back_by_keyboard(visit, arrive):
     visitor.reload()
     visitor.wait_for_selector(".ls-stage[data-painted]")
     visitor.get_by_role("tab", name="Models").click()
+    visitor.locator(".ls-trash summary").wait_for()
     visitor.locator(".ls-trash summary").press("Enter")
     press("Restore genegan.better")
     visitor.locator('[data-act="Delete genegan.better"]').wait_for()
