@@ -19,7 +19,7 @@ from pathlib import Path
 from page import ARGUMENTS, free_port, wait_for
 from playwright.sync_api import Page, sync_playwright
 
-from studio import jobs, paths
+from studio import jobs, keeping, paths
 from studio.checkpoints import CheckpointStore, ModelCache
 from studio.data.folder import open_set
 from studio.evaluation import evaluate
@@ -53,7 +53,7 @@ def main() -> int:
         asked = TrainRequest(method, tag, str(others), steps=600, size=SIZE, save_every=300)
         run(asked, options.folder / "judge")
     if f"genegan.{TAG}" in store.names():
-        store.delete(f"genegan.{TAG}")
+        keeping.delete(store, f"genegan.{TAG}")
     seconds = train(options.chromium, options.steps)
     judged = open_set(others)
     numbers = evaluate(ModelCache(store), f"genegan.{TAG}", judged, instrument=JUDGE)
