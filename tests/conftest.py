@@ -23,6 +23,7 @@ settings.register_profile("studio", deadline=None, derandomize=True, database=No
 settings.load_profile("studio")
 
 ATTRIBUTES = ("Eyeglasses", "Smiling")
+CLASSES = (("expression", heads.EXPRESSIONS), ("eyeglasses_kind", heads.EYEGLASSES))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -53,7 +54,7 @@ def heads_set(heads_folder):
 
 @pytest.fixture
 def spec():
-    return DataSpec(32, "celeba", ATTRIBUTES)
+    return DataSpec(32, "celeba", ATTRIBUTES, CLASSES)
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ def add_data(verbs: Verbs) -> None:
     render.add_argument(
         "--count",
         type=int,
-        help="of heads; of random lights on the pole, by default a grid of 576; "
+        help="of heads, or of parts; of random lights on the pole, by default a grid of 576; "
         "of views of each object on the turntable, by default 72",
     )
     render.add_argument("--size", type=int, default=64)
@@ -126,8 +126,19 @@ def _render_turntable(options: argparse.Namespace) -> int:
     )
 
 
+def _render_parts(options: argparse.Namespace) -> int:
+    from studio.render.parts import write_set
+
+    if options.count is None or options.choose:
+        raise ConfigError("Parts need --count, the number of pictures, and have no --choose.")
+    return write_set(
+        options.output, options.count, options.size, options.seed, progress=_say_progress
+    )
+
+
 _RENDERERS: dict[str, Callable[[argparse.Namespace], int]] = {
     "heads": _render_heads,
+    "parts": _render_parts,
     "pole": _render_pole,
     "turntable": _render_turntable,
 }

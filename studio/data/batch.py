@@ -1,6 +1,7 @@
 """What training consumes: a batch, and the description of the pictures a model expects."""
 
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
@@ -17,11 +18,13 @@ class DataSpec:
         size: Height and width in pixels.
         alignment: ``celeba`` for faces whose eyes stand at CelebA's positions, ``none`` otherwise.
         attributes: Names of the attributes that the model knows, in the order of its outputs.
+        classes: What the model knows that has more than two values: each name with its values.
     """
 
     size: int
     alignment: str = "celeba"
     attributes: tuple[str, ...] = ()
+    classes: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     @property
     def shows_faces(self) -> bool:
@@ -30,7 +33,10 @@ class DataSpec:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
-        return {**asdict(self), "attributes": list(self.attributes)}
+        classes = {name: list(values) for name, values in self.classes}
+        told = {**asdict(self), "attributes": list(self.attributes), "classes": classes}
+        # Most models know none.
+        return told if classes else {key: one for key, one in told.items() if key != "classes"}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "DataSpec":
@@ -40,8 +46,12 @@ class DataSpec:
             ConfigError: A key is missing or unknown.
         """
         try:
-            return cls(**{**values, "attributes": tuple(values["attributes"])})
-        except (KeyError, TypeError) as error:
+            classes = tuple(
+                (name, tuple(known)) for name, known in values.get("classes", {}).items()
+            )
+            attributes = tuple(values["attributes"])
+            return cls(**{**values, "attributes": attributes, "classes": classes})
+        except (KeyError, TypeError, AttributeError) as error:
             raise ConfigError(f"The card's data description is not usable: {error}.") from error
 
 
@@ -55,28 +65,35 @@ class Batch:
         identity: (B,) int64, -1 where unknown.
         eyes: (B, 2, 2) x and y of the left and the right eye as fractions of the picture, NaN
             where unknown.
+        classes: (B, K) int64, the place of each picture's value among those of
+            ``DataSpec.classes``, -1 where it has none of them; None where no model asks.
     """
 
     images: Tensor
     attributes: Tensor
     identity: Tensor
     eyes: Tensor
+    classes: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.images)
 
     def select(self, rows: Tensor) -> "Batch":
         """Return the pictures of (N,) row numbers."""
-        own = (self.images, self.attributes, self.identity, self.eyes)
-        return Batch(*(one[rows.to(one.device)] for one in own))
+        return self._map(lambda own: own[rows.to(own.device)])
 
     def to(self, device: torch.device) -> "Batch":
         """Move to a device, pictures with their channels last in memory."""
         if device.type == "cpu":
             return self
+        moved = self._map(lambda own: own.to(device))
+        return replace(moved, images=moved.images.contiguous(memory_format=torch.channels_last))
+
+    def _map(self, change: Callable[[Tensor], Tensor]) -> "Batch":
         return Batch(
-            self.images.to(device, memory_format=torch.channels_last),
-            self.attributes.to(device),
-            self.identity.to(device),
-            self.eyes.to(device),
+            change(self.images),
+            change(self.attributes),
+            change(self.identity),
+            change(self.eyes),
+            None if self.classes is None else change(self.classes),
         )

@@ -39,6 +39,10 @@ _AT_ONCE = 64
 CELEBA_EYES = ((50 / 128, 66 / 128), (78 / 128, 66 / 128))
 
 
+# Names of columns of classes, each with the values that are told apart.
+Classes = tuple[tuple[str, tuple[str, ...]], ...]
+
+
 class Source(Protocol):
     """Where the bytes of a data set's files come from."""
 
@@ -76,6 +80,10 @@ class Labelled(Protocol):
 
     def attribute_matrix(self, names: Sequence[str]) -> NDArray[np.int8]:
         """Return (N, len(names)) attributes."""
+        ...
+
+    def class_matrix(self, classes: Classes) -> NDArray[np.int64]:
+        """Return (N, len(classes)) places among the values, -1 where a picture has none of them."""
         ...
 
     def identity(self) -> NDArray[np.int64]:
@@ -326,6 +334,28 @@ class DataSet:
         unknown = np.full(len(self), UNKNOWN, np.int8)
         columns = [self.attributes.get(name, unknown) for name in names]
         return np.stack(columns, axis=1) if columns else np.zeros((len(self), 0), np.int8)
+
+    def values(self, name: str) -> tuple[str, ...]:
+        """Return the different values of a column of classes, or of an attribute as words.
+
+        Attributes are classes of two values, ``without`` and ``with``. Sorted, so that equal sets
+        give equal answers; empty where there is no such column.
+        """
+        return tuple(sorted(set(self._texts(name).tolist()) - {""}))
+
+    def class_matrix(self, classes: Classes) -> NDArray[np.int64]:
+        """Return (N, len(classes)) places among the values, -1 where a picture has none of them."""
+        columns = []
+        for name, values in classes:
+            places = {value: place for place, value in enumerate(values)}
+            found = [places.get(text, UNKNOWN) for text in self._texts(name).tolist()]
+            columns.append(np.array(found, np.int64))
+        return np.stack(columns, axis=1) if columns else np.zeros((len(self), 0), np.int64)
+
+    def _texts(self, name: str) -> NDArray[np.str_]:
+        if name in self.attributes:
+            return np.array(["without", "with", ""])[self.attributes[name]]
+        return self.classes.get(name, np.full(len(self), ""))
 
     def identity(self) -> NDArray[np.int64]:
         """Return (N,) identity numbers counted from 0, -1 where there is no such column."""

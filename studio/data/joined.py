@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from studio.data.folder import UNKNOWN, DataSet
+from studio.data.folder import UNKNOWN, Classes, DataSet
 from studio.errors import DataError
 
 
@@ -52,6 +52,10 @@ class JoinedSet:
     def attribute_matrix(self, names: Sequence[str]) -> NDArray[np.int8]:
         """Return (N, len(names)) attributes, -1 where a set does not know one."""
         return np.concatenate([one.attribute_matrix(names) for one in self.sets])
+
+    def class_matrix(self, classes: Classes) -> NDArray[np.int64]:
+        """Return (N, len(classes)) places among the values, -1 where a picture has none of them."""
+        return np.concatenate([one.class_matrix(classes) for one in self.sets])
 
     def identity(self) -> NDArray[np.int64]:
         """Return (N,) identity numbers of the first set; pictures of others show nobody known."""

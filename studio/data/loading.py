@@ -11,7 +11,7 @@ from torch import Tensor
 
 from studio import together
 from studio.data.batch import Batch
-from studio.data.folder import Labelled
+from studio.data.folder import Classes, Labelled
 from studio.errors import DataError
 
 Indices = NDArray[np.intp]
@@ -110,6 +110,7 @@ class Batches(Iterator[Batch]):
         rows: Callable[[int], Indices],
         *,
         seed: int,
+        classes: Classes = (),
         flip: bool = True,
         shared: bool = False,
         device: torch.device | str = "cpu",
@@ -123,6 +124,7 @@ class Batches(Iterator[Batch]):
             attributes: The columns of ``Batch.attributes``.
             rows: From a sampling function.
             seed: Of the mirroring.
+            classes: The columns of ``Batch.classes``.
             flip: Mirror each picture left to right with probability one half.
             shared: Whether ``rows`` gives the batch of all processes, each of which takes a share.
             device: Where the batches are wanted.
@@ -132,6 +134,7 @@ class Batches(Iterator[Batch]):
         self.position = 0
         self._pictures = data.pictures(size)
         self._attributes = torch.from_numpy(data.attribute_matrix(attributes).astype(np.int64))
+        self._classes = torch.from_numpy(data.class_matrix(classes)) if classes else None
         self._identity = torch.from_numpy(data.identity())
         self._eyes = torch.from_numpy(data.eyes())
         self._rows = rows
@@ -177,8 +180,9 @@ class Batches(Iterator[Batch]):
         pictures[there] = pictures[there].flip(2)
         # Channels stay last in memory: the permuted view is what fast convolutions want.
         images = pictures.permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
-        batch = Batch(images, self._attributes[read.rows], self._identity[read.rows], eyes)
-        return batch.to(self._device)
+        classes = None if self._classes is None else self._classes[read.rows]
+        known = self._attributes[read.rows], self._identity[read.rows]
+        return Batch(images, *known, eyes, classes).to(self._device)
 
 
 class _Read(NamedTuple):

@@ -1,13 +1,14 @@
 """The table of methods: one line to add one."""
 
 from studio.errors import ConfigError
-from studio.methods import attribute_mapping, evaluators, genegan, realness
+from studio.methods import attribute_mapping, disentangle, evaluators, genegan, realness
 from studio.methods.autoencoders import aae, acai, aeai, amr, beta_vae, gaia, plain
 from studio.methods.base import Method
 from studio.methods.baselines import cyclic, dcgan, stargan
 
 METHODS: dict[str, Method] = {
     "genegan": genegan.METHOD,
+    "disentangle": disentangle.METHOD,
     "cyclic": cyclic.METHOD,
     "aeai": aeai.METHOD,
     "autoencoder": plain.METHOD,

@@ -68,6 +68,8 @@ class LatentModel(nn.Module):
 
     # The part that carries the object of a swap; empty where a method cannot swap.
     swap_part: ClassVar[str] = ""
+    # The parts that a transfer takes from other pictures; empty where a method has none to take.
+    parts: tuple[str, ...] = ()
 
     @abstractmethod
     def encode(self, images: Tensor) -> Latents:
@@ -79,6 +81,14 @@ class LatentModel(nn.Module):
 
     def remove(self, latents: Latents) -> Latents:
         """Return latents without the object, where the method has one."""
+        raise NotImplementedError
+
+    def means(self) -> Mapping[str, tuple[str, ...]]:
+        """Return the classes whose mean latents the model keeps, by part."""
+        return {}
+
+    def mean(self, part: str, value: str) -> Tensor:
+        """Return the mean latent of one of the classes in :meth:`means`, batch of 1."""
         raise NotImplementedError
 
 
@@ -308,6 +318,7 @@ class Method:
         attribute_offsets: Where, along the axis of a tensor that has something for each attribute,
             the attributes begin, by the beginning of the name that an objective gives the tensor;
             0 for those that are not named.
+        classes: Names, from the configuration, the columns of classes that the method learns.
     """
 
     name: str
@@ -320,3 +331,4 @@ class Method:
     model: Callable[[Any, DataSpec], nn.Module]
     stages: Callable[[Any, DataSpec], tuple[Stage, ...]]
     attribute_offsets: Mapping[str, int] = field(default_factory=dict)
+    classes: Callable[[Any], tuple[str, ...]] = lambda config: ()

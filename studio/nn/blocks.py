@@ -115,6 +115,29 @@ class Residual(nn.Module):
         return self.activation(self.body(features) + self.shortcut(features))
 
 
+def instance_norm(channels: int) -> nn.Module:
+    """Normalize each channel of each picture; as groups of one, which keep the memory layout."""
+    return nn.GroupNorm(channels, channels)
+
+
+class InstanceResidual(nn.Module):
+    """Two 3x3 convolutions with instance norm around a shortcut."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            Conv2d(channels, channels, 3, padding=1, bias=False),
+            instance_norm(channels),
+            nn.ReLU(inplace=True),
+            Conv2d(channels, channels, 3, padding=1, bias=False),
+            instance_norm(channels),
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Map (B, channels, H, W) to the same shape."""
+        return features + self.body(features)
+
+
 class PlainResidual(nn.Module):
     """Two 3x3 convolutions with ELU around a shortcut, without normalization (BEGAN)."""
 

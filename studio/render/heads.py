@@ -919,12 +919,17 @@ def write_set(
     """
     sets.check_free(folder)
     heads = sample_heads(count, seed, fixed=fixed, choices=choices)
-    eyes = dict(zip(_EYES, (size * place for place in (*LEFT_EYE, *RIGHT_EYE)), strict=True))
     rows = [
-        {"file": f"{number:06d}.png", **labels(head), "size": size, **eyes}
+        {"file": f"{number:06d}.png", **labels(head), **eye_columns(size)}
         for number, head in enumerate(heads)
     ]
     sets.write_set(folder, rows, lambda part: render(heads[part], size), progress)
 
 
 _EYES = ("left_eye_x", "left_eye_y", "right_eye_x", "right_eye_y")
+
+
+def eye_columns(size: int) -> dict[str, float]:
+    """Say where the eyes are in every picture of a size, in the columns of a data set."""
+    places = (size * place for place in (*LEFT_EYE, *RIGHT_EYE))
+    return {"size": size, **dict(zip(_EYES, places, strict=True))}

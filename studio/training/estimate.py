@@ -139,9 +139,11 @@ def _random_batches(spec: DataSpec, request: TrainRequest) -> Iterator[Batch]:
     attributes = torch.randint(2, (count, len(spec.attributes)))
     identity = torch.arange(count) % max(1, count // 2)
     eyes = torch.rand(count, 2, 2)
+    columns = [torch.randint(len(values), (count,)) for _, values in spec.classes]
+    classes = torch.stack(columns, 1) if columns else None
     while True:
         images = torch.rand(count, spec.size, spec.size, 3).permute(0, 3, 1, 2) * 2 - 1
-        yield Batch(images, attributes, identity, eyes)
+        yield Batch(images, attributes, identity, eyes, classes)
 
 
 def main() -> int:

@@ -6,6 +6,7 @@ not know the name.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -152,7 +153,7 @@ def attribute_axes(method: Method, config: Config, spec: DataSpec) -> dict[str, 
         The axis that attributes are counted along, by the name that an objective gives a tensor.
     """
     some = _shapes(method, config, spec)
-    another = DataSpec(spec.size, spec.alignment, (*spec.attributes, "one more attribute"))
+    another = replace(spec, attributes=(*spec.attributes, "one more attribute"))
     more = _shapes(method, config, another)
     return {
         key: next(axis for axis, size in enumerate(shape) if size != more[key][axis])

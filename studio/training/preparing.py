@@ -13,7 +13,7 @@ from torch import Tensor
 from studio import methods
 from studio.checkpoints import CheckpointStore
 from studio.data.batch import DataSpec
-from studio.data.folder import DataSet, Labelled, open_set
+from studio.data.folder import Classes, DataSet, Labelled, open_set
 from studio.data.joined import JoinedSet
 from studio.errors import ConfigError
 from studio.methods.base import FitStage, GradientStage, Objective, Stage
@@ -67,7 +67,7 @@ class Prepared:
         if request.also:
             added = open_set(Path(request.also)).part("train")
             self.train_part = JoinedSet((self.data.part("train"), added))
-        self.spec = DataSpec(request.size, self.data.alignment, self._attributes())
+        self.spec = DataSpec(request.size, self.data.alignment, self._attributes(), self._classes())
         torch.manual_seed(request.seed)
         stages = self.method.stages(self.config, self.spec)
         self.stages = [one for one in stages if isinstance(one, FitStage) or one.share > 0]
@@ -86,6 +86,12 @@ class Prepared:
         labels = self.train_part.attribute_matrix(names)
         varied = (labels == 0).any(axis=0) & (labels == 1).any(axis=0)
         return tuple(name for name, varies in zip(names, varied, strict=True) if varies)
+
+    def _classes(self) -> Classes:
+        """Return the columns of classes that the method learns, with the values that it can."""
+        train = self.data.part("train")
+        wanted = ((name, train.values(name)) for name in self.method.classes(self.config))
+        return tuple((name, values) for name, values in wanted if len(values) > 1)
 
     def trainer(self, stage: GradientStage, steps: int) -> Trainer:
         """Build what takes the steps of a stage.

@@ -152,6 +152,7 @@ class _Session:
             self.spec.attributes,
             rows,
             seed=self.request.seed,
+            classes=self.spec.classes,
             device=self.device,
             **options,
         )

@@ -103,3 +103,42 @@ def test_mirrored_pictures_take_their_eyes_along(train):
     assert torch.equal(mixed.eyes[~mirrored], plain.eyes[~mirrored])
     expected = torch.tensor([[1 - 20 / 32, 18 / 32], [1 - 8 / 32, 16 / 32]])
     assert torch.allclose(mixed.eyes[mirrored], expected.expand_as(mixed.eyes[mirrored]))
+
+
+def test_classes_stand_in_the_batch_as_places_among_their_values(train):
+    classes = (("expression", ("smile", "neutral")), ("Smiling", ("without", "with")))
+    batch = next(batches(train, classes=classes))
+    rows = loading.uniform(train, "Eyeglasses", 6, 0)(0)
+    expressions = [{"smile": 0, "neutral": 1}.get(text, -1)
+                   for text in train.classes["expression"][rows]]  # fmt: skip
+    assert batch.classes[:, 0].tolist() == expressions
+    assert batch.classes[:, 1].tolist() == train.attribute("Smiling")[rows].tolist()
+    assert next(batches(train)).classes is None
+    few = batch.select(torch.tensor([1, 2]))
+    assert few.classes.tolist() == batch.classes[1:3].tolist()
+    assert few.to(torch.device("cpu")).classes.shape == (2, 2)
+
+
+@pytest.mark.parametrize("sampling", [loading.uniform, loading.contrast])
+def test_batches_that_are_read_ahead_are_the_same(train, sampling):
+    one, two = batches(train, sampling), batches(train, sampling, ahead=True)
+    for plain, ahead in zip(islice(one, 4), islice(two, 4), strict=True):
+        assert torch.equal(plain.images, ahead.images)
+        assert torch.equal(plain.eyes, ahead.eyes)
+    # A run that goes on elsewhere does not get what was read ahead.
+    one.position = two.position = 1
+    assert torch.equal(next(one).images, next(two).images)
+
+
+def test_processes_share_a_batch_without_losing_or_doubling_a_picture(train, monkeypatch):
+    whole = batches(train, loading.contrast, size=8)
+    shares = []
+    for rank in range(2):
+        monkeypatch.setattr(loading.together, "size", lambda: 2)
+        monkeypatch.setattr(loading.together, "rank", lambda rank=rank: rank)
+        shares.append(next(batches(train, loading.contrast, size=8, shared=True)))
+    batch = next(whole)
+    assert torch.equal(shares[0].images, batch.images[::2])
+    assert torch.equal(shares[1].images, batch.images[1::2])
+    # Either has as many pictures with the attribute as without.
+    assert [share.attributes[:, 0].tolist() for share in shares] == [[1, 1, 0, 0]] * 2

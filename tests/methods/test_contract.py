@@ -23,6 +23,7 @@ from studio.methods.base import (
     Operation,
     Translator,
 )
+from studio.recipes import Choice
 from studio.training.request import TrainRequest
 from studio.training.run import SAMPLINGS, run
 from studio.training.status import STOP
@@ -59,7 +60,8 @@ def build(method, stage, spec, seed=0):
 def draw(heads_set, stage, spec, seed=0):
     data = heads_set.part("train")
     rows = SAMPLINGS[stage.sampling](data, stage.attribute, 8, seed)
-    return loading.Batches(data, spec.size, spec.attributes, rows, seed=seed, flip=stage.flip)
+    known = {"classes": spec.classes, "flip": stage.flip}
+    return loading.Batches(data, spec.size, spec.attributes, rows, seed=seed, **known)
 
 
 def outputs(model, images):
@@ -218,6 +220,12 @@ def interpolate(models, name, picture):
     return editing.interpolate(models, name, [face] * 4, [(0.5, 0.5)], "bilinear")
 
 
+def transfer(models, name, picture):
+    part = (getattr(models.get(name).model, "parts", ()) or ("object",))[0]
+    face = encoded(models, name, picture)
+    return editing.transfer(models, name, face, {"donor": face}, {part: Choice.take("donor")})
+
+
 def translate(models, name, picture):
     wanted = {"Eyeglasses": 1, "Smiling": 0}
     known = getattr(models.get(name).model, "attributes", wanted)
@@ -228,6 +236,7 @@ def translate(models, name, picture):
 
 SERVICES = {
     Operation.SWAP: swap,
+    Operation.TRANSFER: transfer,
     Operation.INTERPOLATE: interpolate,
     Operation.TRANSLATE: translate,
 }
@@ -253,6 +262,7 @@ def test_operations_belong_to_the_kind_of_model(method, spec):
     assert (Operation.EDIT in method.operations) == isinstance(model, AttributeModel)
     assert (Operation.GENERATE in method.operations) == isinstance(model, Generator)
     assert (Operation.SWAP in method.operations) == bool(getattr(model, "swap_part", ""))
+    assert (Operation.TRANSFER in method.operations) == bool(getattr(model, "parts", ()))
 
 
 def test_config_survives_json_and_refuses_what_it_does_not_know(method):

@@ -14,12 +14,14 @@ from studio.nn.blocks import initialize
 from studio.training.parents import Parent, attribute_axes
 
 KNOWN = ("Eyeglasses", "Smiling", "Bangs")
+CLASSES = (("expression", ("neutral", "smile")), ("eyeglasses_kind", ("none", "round")))
 # One is gone, one is new, and the order is another.
 WANTED = ("Smiling", "Wearing_Hat", "Eyeglasses")
 
 
 def knows_attributes(method):
-    return bool(attribute_axes(method, method.tiny, DataSpec(32, "celeba", KNOWN)))
+    spec = DataSpec(32, "celeba", KNOWN, CLASSES)
+    return bool(attribute_axes(method, method.tiny, spec))
 
 
 SHAPED = [name for name, method in METHODS.items() if knows_attributes(method)]

@@ -35,7 +35,7 @@ from studio.methods.base import (
     Translator,
     Update,
 )
-from studio.nn.blocks import down
+from studio.nn.blocks import InstanceResidual, down, instance_norm
 from studio.nn.mixed import Conv2d, ConvTranspose2d
 
 
@@ -75,31 +75,8 @@ class StarGANConfig(Config):
     flip: bool = True
 
 
-def _instance_norm(channels: int) -> nn.Module:
-    """Normalize each channel of each picture; as groups of one, which keep the memory layout."""
-    return nn.GroupNorm(channels, channels)
-
-
-class _NormedResidual(nn.Module):
-    """Two 3x3 convolutions with instance norm around a shortcut."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.body = nn.Sequential(
-            Conv2d(channels, channels, 3, padding=1, bias=False),
-            _instance_norm(channels),
-            nn.ReLU(inplace=True),
-            Conv2d(channels, channels, 3, padding=1, bias=False),
-            _instance_norm(channels),
-        )
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Map (B, channels, H, W) to the same shape."""
-        return features + self.body(features)
-
-
 def _layer(convolution: nn.Module, channels: int) -> nn.Sequential:
-    return nn.Sequential(convolution, _instance_norm(channels), nn.ReLU(inplace=True))
+    return nn.Sequential(convolution, instance_norm(channels), nn.ReLU(inplace=True))
 
 
 class StarGAN(Translator):
@@ -124,7 +101,7 @@ class StarGAN(Translator):
             _layer(Conv2d(width, 2 * width, 4, 2, 1, bias=False), 2 * width),
             _layer(Conv2d(2 * width, 4 * width, 4, 2, 1, bias=False), 4 * width),
         ]
-        layers += [_NormedResidual(4 * width) for _ in range(config.blocks)]
+        layers += [InstanceResidual(4 * width) for _ in range(config.blocks)]
         layers += [
             _layer(ConvTranspose2d(4 * width, 2 * width, 4, 2, 1, bias=False), 2 * width),
             _layer(ConvTranspose2d(2 * width, width, 4, 2, 1, bias=False), width),
