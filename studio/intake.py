@@ -280,6 +280,7 @@ def label(
         DataError: The set cannot be opened or has no such files, nothing is marked, or there is no
             room.
     """
+    _check_name(name)
     place = locate_set(location)
     data, rows = open_set(place), read_rows(place)
     _check_attribute(data, attribute)
@@ -287,7 +288,7 @@ def label(
     for row in rows:
         row[attribute] = marks.get(row["file"], row.get(attribute, ""))
     own = paths.data() / f"{name}{place.suffix if place.is_file() else ''}"
-    if place.resolve() == own.resolve():
+    if place.parent.resolve() == paths.data().resolve() and place.name == own.name:
         return _relabel(own, rows)
     target = _free(name)
     pictures = data.source.place
@@ -381,17 +382,26 @@ def _is_plain(name: str) -> bool:
     return plain and name == name.strip() and 0 < len(name) <= MOST_LETTERS
 
 
-def _free(name: str) -> Path:
-    """Return where a new set of the home will be, without the ending of a zip.
+def _check_name(name: str) -> None:
+    """Refuse what would be no plain file of its own among the sets.
 
     Raises:
-        ConfigError: The name cannot be used or is taken.
+        ConfigError: The name cannot be used.
     """
     if not _is_plain(name):
         raise ConfigError(
             f"{name!r} is no name for a data set; give 1 to {MOST_LETTERS} letters, digits, "
             "spaces, - and _."
         )
+
+
+def _free(name: str) -> Path:
+    """Return where a new set of the home will be, without the ending of a zip.
+
+    Raises:
+        ConfigError: The name cannot be used or is taken.
+    """
+    _check_name(name)
     # A table would join a zip of its name, a part is being made by somebody else.
     if any((paths.data() / f"{name}{ending}").exists() for ending in ("", ".zip", ".csv", ".part")):
         raise ConfigError(f"There is a data set {name} already; choose another name or delete it.")

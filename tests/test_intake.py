@@ -310,6 +310,23 @@ def test_marks_that_cannot_be_written_leave_the_others(zipped, monkeypatch):
     assert open_set(place).attributes["Hat"].tolist() == [1, 0, -1]
 
 
+@pytest.mark.parametrize("packed", [False, True])
+def test_marks_never_go_into_a_set_that_is_not_of_the_home(packed, zipped, photographs):
+    given, file = (zipped, "a.png") if packed else (photographs, "c.png")
+    paths.data().mkdir(parents=True)
+    up = "../" * len(paths.data().parts)
+    for name in (str(given.with_suffix("")), f"{up}{str(given.with_suffix(''))[1:]}", "../given"):
+        with pytest.raises(ConfigError, match="is no name for a data set"):
+            label(given, name, "Hat", [file], [])
+    assert not zipped.with_suffix(".csv").exists()
+    assert (photographs / "attributes.csv").read_text() == TABLE
+    # A link in the home has a name there; what it leads to has none.
+    (paths.data() / given.name).symlink_to(given)
+    with pytest.raises(ConfigError, match="There is a data set given already"):
+        label(given, "given", "Hat", [file], [])
+    assert own() == [given.name]
+
+
 def test_folders_of_classes_keep_them_when_they_are_marked(photo, tmp_path):
     for kind in ("cat", "dog"):
         (tmp_path / "pets" / kind).mkdir(parents=True)
