@@ -512,7 +512,54 @@ def test_a_clone_fills_the_form_under_another_name(context, place, started):
     assert form.fields == {"nulling_weight": 2.0}
     assert shown[SETS].value == "heads"
     after = replace(form, tag="mine")
-    assert of_job(jobs.read(name)) == after
+    assert of_job(context.store, jobs.read(name)) == after
+
+
+def cloned(context, request):
+    """Start a job; return the key and the form of its clone, as the page sends them back."""
+    shown = train.on_clone(context, {"name": jobs.submit(request)})
+    return shown[SETS].value, shown_form(shown[FORM:]), shown
+
+
+@pytest.mark.parametrize("fields", [{}, {"width": 8, "attribute": "Smiling"}])
+def test_a_clone_asks_for_exactly_the_same(context, place, started, fields):
+    (paths.data() / "more").mkdir()
+    request = TrainRequest(
+        "genegan", "far", place, fields, steps=2000, batch_size=16, size=32, save_every=100,
+        only="expression=smile,neutral", also=str(paths.data() / "more"), terms="Ours.",
+    )  # fmt: skip
+    key, form, shown = cloned(context, request)
+    assert request.only in shown[-1]
+    assert "more are added" in shown[-1]
+    job = jobs.jobs()[0].request
+    again = request_of(context, key, form)
+    assert replace(again, tag="far", data=job.data) == job
+    # What is changed on the page changes alone, although other things would be proposed with it.
+    proposed = shown[FORM - 1]
+    changed = replace(form, fields={**form.fields, "flip": False}, seed=7)
+    proposed, *painted = train.on_settle(context, key, proposed, *train._sent(changed))
+    after = request_of(context, key, shown_form(painted))
+    assert after.fields == {**fields, "flip": False}
+    assert replace(after, fields=again.fields, seed=0) == again
+    parent = replace(shown_form(painted), parent=PARENT)
+    _, *painted = train.on_settle(context, key, proposed, *train._sent(parent))
+    child = request_of(context, key, shown_form(painted))
+    assert (child.parent, child.steps, child.fields["flip"]) == (PARENT, 2000, False)
+
+
+def test_a_clone_on_other_data_keeps_its_settings_but_no_classes_of_the_old(
+    context, place, started
+):
+    request = TrainRequest("genegan", "far", place, size=32, only="expression=smile")
+    _, form, shown = cloned(context, request)
+    told = train.on_pick(context, EXAMPLE_KEY, shown[FORM - 1], *train._sent(form))
+    assert told[-1] == ""
+    other = request_of(context, EXAMPLE_KEY, shown_form(told[FORM:]))
+    assert (other.only, other.steps, "recipe" in other.fields) == ("", 5000, False)
+    # Another method is another wish.
+    method = replace(form, method="cyclic")
+    _, *painted = train.on_settle(context, "heads", shown[FORM - 1], *train._sent(method))
+    assert shown_form(painted).cloned is None
 
 
 def test_a_clone_knows_data_that_is_not_in_the_home(context, heads_folder, started):

@@ -358,13 +358,13 @@ def on_start(context: Context, key: str | None, before: Form, *values: Any) -> l
 
 def _sent(form: Form) -> list[Any]:
     """Return a form's values as the page sends them."""
-    return [*form.values()[:-1], {"changed": form.fields}]
+    return [*form.values()[:-2], {"changed": form.fields}, form.base]
 
 
 def on_clone(context: Context, event: Event) -> list[Any]:
     """Fill the form with what a job was asked, under another name."""
     job = jobs.read(str(event["name"]))
-    form = of_job(job)
+    form = of_job(context.store, job)
     key = sources.key_of(job.name, job.request.data if job.request else "")
     usable = _usable(context, key)
     if not usable:

@@ -210,6 +210,8 @@ def _facts(job: Job) -> list[list[str]]:
         "Method": methods.find(request.method).title,
         "Learns": traits.label(attribute) if attribute else "",
         "From": Path(request.data).name,
+        "Only": request.only,
+        "Added": Path(request.also).name if request.also else "",
         "Started from": request.parent or "nothing",
         "Pictures": f"{request.batch_size} per step, {request.size} × {request.size} pixels",  # noqa: RUF001
     }

@@ -1,10 +1,12 @@
 """What is asked of a training: the form's values, and the request that they make."""
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from studio import jobs, methods, traits
-from studio.checkpoints import Card, check_name
+from studio.checkpoints import Card, CheckpointStore, check_name
 from studio.errors import ConfigError, DataError, StudioError
 from studio.training.request import TrainRequest
 from studio.ui.context import Context
@@ -15,7 +17,10 @@ SCRATCH = "Nothing (from scratch)"
 
 @dataclass(frozen=True)
 class Form:
-    """The controls of the form, in their order on the page."""
+    """The controls of the form, in their order on the page.
+
+    The last one is none: ``base`` is the request that is asked for once more, if one is.
+    """
 
     method: str = "genegan"
     parent: str = ""
@@ -34,6 +39,7 @@ class Form:
     processes: int = 1
     terms: str = ""
     fields: dict[str, Any] = field(default_factory=dict)
+    base: TrainRequest | None = None
 
     @classmethod
     def read(cls, *values: Any) -> "Form":
@@ -42,15 +48,21 @@ class Form:
         plain: dict[str, Any] = {
             name: type(default)(given[name] or default * 0)
             for name, default in cls().__dict__.items()
-            if name != "fields"
+            if name not in ("fields", "base")
         }
         plain |= {"tag": plain["tag"].strip(), "fields": knobs.changed(given["fields"])}
+        plain["base"] = given["base"]
         return cls(**plain)
 
     @property
     def name(self) -> str:
         """Of the checkpoint."""
         return f"{self.method}.{self.tag}"
+
+    @property
+    def cloned(self) -> TrainRequest | None:
+        """The request whose settings are asked for once more; none of another method's."""
+        return self.base if self.base and self.base.method == self.method else None
 
     def values(self) -> list[Any]:
         """Return the values in the order of the page, as plain ones."""
@@ -83,14 +95,12 @@ def request_of(context: Context, key: str, form: Form, *, modest: bool = True) -
         size = _parent(context, form).spec.size
     if not form.tag:
         raise ConfigError("Give the new model a name first: 1 or more of a-z, 0-9, - and _.")
-    begun = knobs.MODEST.get(form.method, {}) if modest and not form.parent else {}
-    asked = {**begun, **form.fields}
-    if knobs.has(form.method, knobs.ATTRIBUTE):
-        asked[knobs.ATTRIBUTE] = _attribute(facts, form.attribute)
-    elif needs_labels(form.method) and not facts.learnable:
-        raise DataError(_unlabelled(facts))
-    if knobs.has(form.method, knobs.FEW_PICTURES):
-        asked[knobs.FEW_PICTURES] = form.few
+    own, modest = _own(facts, form), modest and not form.cloned
+    begun = knobs.start(context.store, form.method, form.parent, modest=modest)
+    if form.cloned:
+        asked = _repeated(context.store, form.cloned, form, own)
+    else:
+        asked = {**({} if form.parent else begun), **form.fields, **own}
     request = TrainRequest(
         form.method,
         form.tag,
@@ -105,13 +115,55 @@ def request_of(context: Context, key: str, form: Form, *, modest: bool = True) -
         parent=form.parent,
         save_every=form.save_every,
         terms=form.terms,
+        **confined(key, form),
         patience=form.patience,
         processes=form.processes,
         compile=form.compile,
     )
-    method.config.from_dict({**knobs.start(context.store, form.method, form.parent), **asked})
+    method.config.from_dict({**begun, **asked})
     request.check()
     return request
+
+
+def _own(facts: sources.Facts, form: Form) -> dict[str, Any]:
+    """Return the settings of the method that have a place of their own in the form.
+
+    Raises:
+        StudioError: What is to be learnt cannot be.
+    """
+    own: dict[str, Any] = {}
+    if knobs.has(form.method, knobs.ATTRIBUTE):
+        own[knobs.ATTRIBUTE] = _attribute(facts, form.attribute)
+    elif needs_labels(form.method) and not facts.learnable:
+        raise DataError(_unlabelled(facts))
+    if knobs.has(form.method, knobs.FEW_PICTURES):
+        own[knobs.FEW_PICTURES] = form.few
+    return own
+
+
+def _repeated(
+    store: CheckpointStore, base: TrainRequest, form: Form, own: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the settings of a request, with what was changed in the form since."""
+    first, same = of_request(store, base), form.parent == base.parent
+    before = {knobs.ATTRIBUTE: first.attribute, knobs.FEW_PICTURES: first.few}
+    # What the form shows as unchanged may mean something else beside what was changed.
+    shown = () if same and form.fields == first.fields else knobs.shown(form.method)
+    kept = {name: value for name, value in base.fields.items() if name not in shown}
+    told = {name: value for name, value in own.items() if not same or value != before[name]}
+    return {**kept, **form.fields, **told}
+
+
+def confined(key: str, form: Form) -> dict[str, str]:
+    """Return which pictures a cloned request learns from, where it still asks for its data set.
+
+    Raises:
+        StudioError: The data set is not there.
+    """
+    base = form.base
+    if base is None or sources.place(key).resolve() != Path(base.data).resolve():
+        return {}
+    return {"only": base.only, "also": base.also}
 
 
 def needs_labels(method: str) -> bool:
@@ -170,21 +222,45 @@ def making() -> set[str]:
     return {job.request.name for job in jobs.jobs() if job.is_live and job.request}
 
 
-def of_job(job: jobs.Job) -> Form:
+def of_job(store: CheckpointStore, job: jobs.Job) -> Form:
     """Return the form that asks for the same training once more.
+
+    Args:
+        store: Of the parent.
+        job: The job.
 
     Raises:
         ConfigError: The job's request was damaged.
+        CheckpointError: What it started from is gone.
     """
-    request = job.request
-    if request is None:
+    if job.request is None:
         raise ConfigError(f"{job.name} cannot be cloned. {job.error}")
-    asked = dict(request.fields)
+    return of_request(store, job.request)
+
+
+def of_request(store: CheckpointStore, request: TrainRequest) -> Form:
+    """Return the form that makes a request.
+
+    Args:
+        store: Of the parent.
+        request: The request.
+
+    Raises:
+        CheckpointError: What it starts from is gone.
+    """
+    method, parent = request.method, request.parent
+    begun = knobs.start(store, method, parent, modest=False)
+    config = methods.find(method).config.from_dict({**begun, **request.fields})
+    described = knobs.describe(store, method, parent, request.fields, modest=False)
     shared = {
         name: getattr(request, name)
         for name in Form.__dataclass_fields__
         if hasattr(request, name) and name != "fields"
     }
-    form = Form(**shared, attribute=str(asked.pop(knobs.ATTRIBUTE, "")))
-    few = bool(asked.pop(knobs.FEW_PICTURES, False))
-    return replace(form, few=few, fields=asked)
+    return Form(
+        **shared,
+        attribute=str(getattr(config, knobs.ATTRIBUTE, "")),
+        few=bool(getattr(config, knobs.FEW_PICTURES, False)),
+        fields=knobs.changed(described),
+        base=request,
+    )

@@ -35,17 +35,42 @@ def has(method: str, field: str) -> bool:
     return any(entry.name == field for entry in fields(methods.find(method).config))
 
 
-def start(store: CheckpointStore, method: str, parent: str) -> dict[str, Any]:
+def shown(method: str) -> set[str]:
+    """Name the settings of a method that ``settings.js`` draws."""
+    defaults = methods.find(method).config().to_dict()
+    return {name for name, value in defaults.items() if _is_shown(name, value)}
+
+
+def _is_shown(name: str, value: Any) -> bool:
+    return name not in (ATTRIBUTE, FEW_PICTURES) and type(value) in _KINDS
+
+
+def start(
+    store: CheckpointStore, method: str, parent: str, *, modest: bool = True
+) -> dict[str, Any]:
     """Return the settings that a training begins with: the parent's, or modest ones.
+
+    Args:
+        store: Of the parent.
+        method: Key in ``METHODS``.
+        parent: Checkpoint to start from, or empty.
+        modest: Whether training from scratch begins with settings for a small machine.
 
     Raises:
         StudioError: The parent is not there, or its card is damaged.
     """
-    return dict(store.card(parent).config if parent else MODEST.get(method, {}))
+    if parent:
+        return dict(store.card(parent).config)
+    return dict(MODEST.get(method, {})) if modest else {}
 
 
 def describe(
-    store: CheckpointStore, method: str, parent: str, changed: Mapping[str, Any]
+    store: CheckpointStore,
+    method: str,
+    parent: str,
+    changed: Mapping[str, Any],
+    *,
+    modest: bool = True,
 ) -> dict[str, Any]:
     """Describe a method's settings for ``settings.js``.
 
@@ -54,11 +79,12 @@ def describe(
         method: Key in ``METHODS``.
         parent: Checkpoint to start from, or empty.
         changed: The settings that are changed.
+        modest: As for :func:`start`.
 
     Raises:
         StudioError: The parent is not there, or its card is damaged.
     """
-    entry, begun = methods.find(method), start(store, method, parent)
+    entry, begun = methods.find(method), start(store, method, parent, modest=modest)
     told = _sentences(entry)
     recipe = {RECIPE: changed[RECIPE]} if RECIPE in changed else {}
     # Another recipe brings other values with it, which are shown at once.
@@ -74,7 +100,7 @@ def describe(
             "help": told.get(name, ""),
         }
         for name, value in values.items()
-        if name not in (ATTRIBUTE, FEW_PICTURES) and type(value) in _KINDS
+        if _is_shown(name, value)
     ]
     known = {item["name"]: item["base"] for item in items}
     return {

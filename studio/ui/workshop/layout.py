@@ -43,6 +43,7 @@ class Desk:
     method_note: gr.HTML
     about: gr.HTML
     name_note: gr.HTML
+    confined: gr.HTML
     estimate: gr.HTML
     start: gr.Button
 
@@ -66,7 +67,7 @@ class Desk:
 
     def asked(self) -> list[Any]:
         """List the components that show a form, in the order of ``painting.form``."""
-        return [*self.form, self.method_note, self.about, self.name_note]
+        return [*self.form, self.method_note, self.about, self.name_note, self.confined]
 
 
 def build(context: Context) -> Desk:
@@ -181,10 +182,11 @@ def _build_form() -> list[Any]:
         )  # fmt: skip
     with gr.Accordion("More", open=False, elem_id="train-more"):
         rest = _build_more(first)
+        confined = gr.HTML(apply_default_css=False, elem_id="train-confined")
     estimate = gr.HTML(apply_default_css=False, elem_id="train-estimate")
     start = gr.Button("Start training", variant="primary", elem_id="train-start")
     form = [method, parent, attribute, tag, steps, size, *rest]
-    return [form, method_note, about, name_note, estimate, start]
+    return [form, method_note, about, name_note, confined, estimate, start]
 
 
 def _build_more(first: Form) -> list[Any]:
@@ -229,7 +231,8 @@ def _build_more(first: Form) -> list[Any]:
     with gr.Accordion("The method's own settings", open=False):
         # Event: ``edit``.
         fields = scripted("ls-settings", "settings.js", elem_id="train-fields")
+    base = gr.State(first.base)
     return [
         batch_size, seed, save_every, patience, few, device, precision, compiled, processes, terms,
-        fields,
+        fields, base,
     ]  # fmt: skip

@@ -1,6 +1,7 @@
 """What the tab Train shows of a data set and of a form, as values for its components."""
 
 import html
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -13,7 +14,7 @@ from studio.ui import figures
 from studio.ui.components import note, problem, trained_on
 from studio.ui.context import Context
 from studio.ui.workshop import checks, knobs, marks, sources
-from studio.ui.workshop.form import SCRATCH, Form, parents, taken
+from studio.ui.workshop.form import SCRATCH, Form, confined, parents, taken
 
 CHECKED, UNCHECKED = "Look again", "Look at every picture"
 UNIT = "Pictures with it"
@@ -92,11 +93,27 @@ def form(context: Context, key: str, shown: Form) -> list[Any]:
         shown.compile,
         shown.processes,
         shown.terms,
-        knobs.describe(context.store, shown.method, shown.parent, shown.fields),
+        knobs.describe(
+            context.store, shown.method, shown.parent, shown.fields, modest=not shown.cloned
+        ),
+        shown.base,
         note(f"{method.title}. {method.summary}"),
         note(_about(card)),
         name(context, shown),
+        note(_confined(key, shown)),
     ]
+
+
+def _confined(key: str, shown: Form) -> str:
+    """Say which pictures a clone learns from, beside those that its data set says."""
+    try:
+        found = confined(key, shown)
+    except StudioError:
+        return ""
+    only, also = found.get("only", ""), found.get("also", "")
+    words = [f"Only pictures of {only}."] if only else []
+    words += [f"Pictures of {Path(also).name} are added."] if also else []
+    return " ".join([*(["As the job that is cloned:"] if words else []), *words])
 
 
 def parent_picker(context: Context, method: str, parent: str) -> gr.Dropdown:

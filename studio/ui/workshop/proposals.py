@@ -65,17 +65,22 @@ def settle(context: Context, key: str, form: Form, before: Form) -> tuple[Form, 
     facts = sources.facts_of(context, key) if key else None
     cards, same = parents(context, form.method), form.method == before.method
     usual = _parent(cards, facts)
-    chosen = same and form.parent != before.parent
+    cloned = same and bool(form.cloned)
+    chosen = cloned or (same and form.parent != before.parent)
     parent = form.parent if chosen and form.parent in {card.name for card in cards} else usual
     parent = "" if chosen and not form.parent else parent
     attribute = first = _attribute(facts, _own_attribute(cards, parent)) if facts else ""
-    if form.attribute != before.attribute and facts and form.attribute in facts.learnable:
+    kept = cloned or form.attribute != before.attribute
+    if kept and facts and form.attribute in facts.learnable:
         attribute = form.attribute
     proposed = _proposed(context, form.method, parent, attribute, facts)
+    # A clone asks for what it was made of, whether or not that would be proposed.
+    open_to = {"tag"} if cloned else set(Form.__dataclass_fields__) - {"base"}
     unchanged = [
         name
         for name in Form.__dataclass_fields__
-        if getattr(form, name) == getattr(before, name) or (name == "size" and parent)
+        if (name in open_to and getattr(form, name) == getattr(before, name))
+        or (name == "size" and parent)
     ]
     shown = replace(form, **{name: getattr(proposed, name) for name in unchanged})
     # Another method has other settings.
