@@ -1,7 +1,8 @@
 """Between the page and the services: who asks, and a mistake that becomes one sentence."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,17 @@ def who() -> str:
     return str(app.tokens.get(token) or "")
 
 
+@contextmanager
+def told() -> Iterator[None]:
+    """Let the page show what a person did wrong inside, as one sentence."""
+    try:
+        yield
+    except StudioError as error:
+        raise gr.Error(
+            str(error), title="That did not work", duration=12, print_exception=False
+        ) from error
+
+
 def guarded(context: Context, handler: Handler, *fixed: Any) -> Handler:
     """Return a handler for the page that shows what a person did wrong.
 
@@ -56,13 +68,8 @@ def guarded(context: Context, handler: Handler, *fixed: Any) -> Handler:
     """
 
     def answer(*values: Any) -> Any:
-        try:
-            with paths.acting_for(who()):
-                return handler(context, *fixed, *values)
-        except StudioError as error:
-            raise gr.Error(
-                str(error), title="That did not work", duration=12, print_exception=False
-            ) from error
+        with told(), paths.acting_for(who()):
+            return handler(context, *fixed, *values)
 
     answer.__name__ = handler.__name__
     return answer

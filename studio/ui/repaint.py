@@ -9,7 +9,7 @@ import gradio as gr
 from studio import paths
 from studio.ui.context import Context
 from studio.ui.draft import Timeline
-from studio.ui.guard import who
+from studio.ui.guard import told, who
 
 T = TypeVar("T", bound=Timeline[Any])
 
@@ -64,14 +64,14 @@ def followed(sliders: Any, history: gr.State, stage: Any, handler: Callable[...,
 
 
 def following(context: Context, handler: Callable[..., Generator[Any]]) -> Callable[..., Any]:
-    """Return a handler for the page that shows one thing after another."""
+    """Return a handler for the page that shows one thing after another, guarded as others are."""
 
     def answer(*values: Any) -> Iterator[Any]:
         name = who()
         with closing(handler(context, *values)) as shown:
             while True:
                 # Gradio may ask for each thing on another thread.
-                with paths.acting_for(name):
+                with told(), paths.acting_for(name):
                     try:
                         value = next(shown)
                     except StopIteration:

@@ -44,6 +44,18 @@ def test_handlers_work_for_whom_they_answer(context, logged_in):
     assert paths.user() == ""
 
 
+def test_a_mistake_in_a_handler_that_shows_several_things_is_one_sentence(context):
+    def refuse(context):
+        yield "Looking."
+        raise ConfigError("There is none.")
+
+    shown = following(context, refuse)()
+    assert next(shown) == "Looking."
+    with pytest.raises(gr.Error, match="There is none") as raised:
+        next(shown)
+    assert (raised.value.title, raised.value.print_exception) == ("That did not work", False)
+
+
 def test_an_account_says_what_is_there(context, logged_in, make_checkpoint):
     with paths.acting_for("eva"):
         make_checkpoint(tag="mine")

@@ -273,9 +273,10 @@ def test_alignment_is_offered_and_the_copy_is_taken(context, place, monkeypatch)
         raise ConfigError("There is a data set copy already.")
 
     monkeypatch.setattr(intake, "align", refused)
-    *_, last = train.on_align(context, train.on_align_begin(context, "heads", "copy"))
-    assert "There is a data set copy already" in last[0]
-    assert last[1].visible
+    for key, words in (("heads", "There is a data set copy already"), ("gone", "no data set")):
+        *_, last = train.on_align(context, train.on_align_begin(context, key, "copy"))
+        assert words in last[0]
+        assert last[1].visible
 
 
 # Marks.

@@ -258,10 +258,11 @@ def on_align_begin(context: Context, key: str | None, name: str) -> Work:
 
 def on_align(context: Context, work: Work) -> Generator[list[Any]]:
     """Make an aligned copy of a set and show how far it is, then take the copy."""
-    place = sources.place(work.key)
     yield from _carried(
         work,
-        lambda tell, stopped: intake.align(place, work.name, tell, stopped, context.refine),
+        lambda tell, stopped: intake.align(
+            sources.place(work.key), work.name, tell, stopped, context.refine
+        ),
         2,
     )
     if work.left:
