@@ -3,19 +3,21 @@
 import ctypes
 import hashlib
 import json
+import math
 import threading
 import uuid
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from studio import courtesy, methods, paths
 from studio.data.batch import DataSpec
@@ -32,6 +34,12 @@ SAMPLES = "samples.png"
 # Latents of pictures of the model's own, for people who have none of the kind that it knows.
 CODES = "codes.safetensors"
 NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-_")
+# A card takes a few kilobytes.
+_MOST_CARD_BYTES = 2**20
+# What a card may ask for without telling of it by the shapes of its weights.
+_MOST_PIXELS_A_SIDE, _MOST_ATTRIBUTES = 1024, 1000
+# Settings that count layers; a network has at least one tensor for each.
+_LAYERS = ("levels", "blocks", "depth")
 
 
 @dataclass(frozen=True)
@@ -96,18 +104,24 @@ class Card:
             CheckpointError: It is missing, damaged, or newer than this program.
         """
         try:
-            values = json.loads((folder / CARD).read_text(encoding="utf-8"))
+            values = _read_json(folder / CARD)
             if values.get("format", 0) > FORMAT:
                 raise CheckpointError(
                     f"The checkpoint {folder.name} has format {values['format']}, this program "
                     f"reads up to {FORMAT}: update Latent Studio to use it."
                 )
-            return cls(**values)
+            card = cls(**values)
+            _check_values(card)
+            return card
         except FileNotFoundError as error:
             raise CheckpointError(
                 f"There is no checkpoint at {folder}: it has no {CARD}."
             ) from error
-        except (json.JSONDecodeError, TypeError, AttributeError, UnicodeDecodeError) as error:
+        except OSError as error:
+            raise CheckpointError(
+                f"The card of {folder.name} cannot be read: {error.strerror or error}."
+            ) from error
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
             raise CheckpointError(f"The card of {folder.name} is damaged: {error}.") from error
 
     @property
@@ -120,6 +134,97 @@ class Card:
         beside = folder / f"{CARD}.part"
         beside.write_text(self.text, encoding="utf-8")
         beside.replace(folder / CARD)
+
+
+def _read_json(path: Path) -> Any:
+    """Read JSON that can be written and shown again; ``ValueError`` where it cannot."""
+    with path.open("rb") as file:
+        content = file.read(_MOST_CARD_BYTES + 1)
+    if len(content) > _MOST_CARD_BYTES:
+        raise ValueError(f"it has more than {_MOST_CARD_BYTES // 2**20} MB")
+    values = json.loads(content.decode("utf-8"))
+    # JSON knows escapes that are no letters, and Python reads numbers that are none.
+    json.dumps(values, ensure_ascii=False, allow_nan=False).encode("utf-8")
+    return values
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_whole(value: Any) -> bool:
+    # More than 64 bits cannot be sent to the page.
+    return type(value) is int and -(2**63) <= value < 2**64
+
+
+def _is_number(value: Any) -> bool:
+    return _is_whole(value) or (isinstance(value, float) and math.isfinite(value))
+
+
+def _is_plain(value: Any) -> bool:
+    return isinstance(value, str | bool) or _is_number(value)
+
+
+def _is_table(value: Any, is_sound: Callable[[Any], bool]) -> bool:
+    return isinstance(value, dict) and all(is_sound(one) for one in value.values())
+
+
+def _is_list(value: Any, is_sound: Callable[[Any], bool]) -> bool:
+    return isinstance(value, list) and all(is_sound(one) for one in value)
+
+
+def _is_spec(data: Any) -> bool:
+    """Say whether a data description is one, of no more than a picture can have."""
+    if not _is_table(data, lambda one: True) or not _is_whole(data.get("size")):
+        return False
+    attributes, classes = data.get("attributes"), data.get("classes", {})
+    return (
+        1 <= data["size"] <= _MOST_PIXELS_A_SIDE
+        and _is_text(data.get("alignment", ""))
+        and _is_list(attributes, _is_text)
+        and _is_table(classes, lambda known: _is_list(known, _is_text))
+        and len(attributes) + sum(map(len, classes.values())) <= _MOST_ATTRIBUTES
+        and set(data) <= {"size", "alignment", "attributes", "classes"}
+    )
+
+
+def _is_training(facts: Any) -> bool:
+    numbers = ("batch_size", "minutes", "total_steps", "total_minutes")
+    return _is_table(facts, _is_plain) and all(
+        _is_number(facts[name]) for name in numbers if name in facts
+    )
+
+
+def _is_support(rows: Any) -> bool:
+    def is_share(value: Any) -> bool:
+        return _is_number(value) and 0 <= value <= 1
+
+    return _is_list(rows, lambda row: _is_list(row, is_share) and 0 < len(row) == len(rows[0]))
+
+
+# What a card's fields have to be, and how that is said.
+_FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    **dict.fromkeys(
+        ("name", "method", "parent", "data_set", "terms", "command"), (_is_text, "a text")
+    ),
+    **dict.fromkeys(("step", "seed", "format"), (_is_whole, "a whole number")),
+    "config": (lambda own: _is_table(own, _is_plain), "texts and numbers by name"),
+    "data": (
+        _is_spec,
+        f"a size of 1 to {_MOST_PIXELS_A_SIDE}, an alignment, attributes and classes",
+    ),
+    "training": (_is_training, "texts and numbers by name, steps and minutes numbers"),
+    "metrics": (lambda own: _is_table(own, _is_number), "numbers by name"),
+    "support": (_is_support, "rows of one length of numbers from 0 to 1"),
+    "hashes": (lambda own: _is_table(own, _is_text), "texts by the name of a file"),
+}
+
+
+def _check_values(card: Card) -> None:
+    """Refuse values that no checkpoint has; anybody may have written the card."""
+    for name, (is_sound, expected) in _FIELDS.items():
+        if not is_sound(getattr(card, name)):
+            raise ValueError(f"its {name!r} must be {expected}")
 
 
 class CheckpointStore:
@@ -217,11 +322,10 @@ class CheckpointStore:
         """
         folder = self.folder(name)
         card = _card_of(folder)
-        try:
-            model = card.entry.model(card.typed_config, card.spec)
-        except ConfigError as error:
-            raise CheckpointError(f"The card of {name} does not fit its method: {error}") from error
-        load_strict(model, read_tensors(folder, MODEL, card), name)
+        file = _verified(folder, MODEL, card)
+        _check_fit(card, file)
+        model = card.entry.model(card.typed_config, card.spec)
+        load_strict(model, _tensors(file, card), name)
         return model.eval().requires_grad_(False), card
 
     def critics(self, name: str) -> dict[str, Tensor]:
@@ -334,6 +438,11 @@ def read_tensors(folder: Path, file: str, card: Card) -> dict[str, Tensor]:
     Raises:
         CheckpointError: It is missing, changed or damaged.
     """
+    return _tensors(_verified(folder, file, card), card)
+
+
+def _verified(folder: Path, file: str, card: Card) -> Path:
+    """Return the path of a file that is there and is the one which the card describes."""
     path = folder / file
     if not path.is_file():
         raise CheckpointError(f"The checkpoint {card.name} is incomplete: {file} is missing.")
@@ -342,14 +451,69 @@ def read_tensors(folder: Path, file: str, card: Card) -> dict[str, Tensor]:
             f"{file} of {card.name} is not the file that its card describes (the hash differs): "
             "it is damaged or was exchanged; copy the checkpoint again."
         )
+    return path
+
+
+def _tensors(path: Path, card: Card) -> dict[str, Tensor]:
     try:
         state = load_file(path)
     except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{file} of {card.name} cannot be read: {error}.") from error
+        raise CheckpointError(f"{path.name} of {card.name} cannot be read: {error}.") from error
     return {
         name: tensor.float() if tensor.dtype == torch.float16 else tensor
         for name, tensor in state.items()
     }
+
+
+class _Outline(TorchFunctionMode):
+    """Leave out what fills weights that have no memory.
+
+    PyTorch would do it by rules for its compiler, and load that: a second, and 150 MB that stay.
+    """
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        named = kwargs or {}
+        if func is nn.init.normal_:
+            return named["tensor"] if "tensor" in named else args[0]
+        if func is torch.eye:
+            return torch.empty(args[0], args[0])
+        return func(*args, **named)
+
+
+def _check_fit(card: Card, path: Path) -> None:
+    """Refuse a card that asks for another network than its weights are of, before one is built.
+
+    A few letters in a card can ask for more memory than there is. So the network is made without
+    memory first, and compared with the shapes that the file of the weights begins with; those are
+    known to be no more than the file holds.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            shapes = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path.name} of {card.name} cannot be read: {error}.") from error
+    with torch.device("meta"), _Outline():
+        model = _network(card, len(shapes))
+        load_strict(model, {name: torch.empty(shape) for name, shape in shapes.items()}, card.name)
+
+
+def _network(card: Card, most_layers: int) -> nn.Module:
+    try:
+        config = card.typed_config
+        for name in _LAYERS:
+            if getattr(config, name, 0) > most_layers:
+                raise ConfigError(f"{name} is more than there are weights for.")
+        return card.entry.model(config, card.spec)
+    except ConfigError as error:
+        raise CheckpointError(
+            f"The card of {card.name} does not fit its method: {error}"
+        ) from error
+    except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        raise CheckpointError(
+            f"The card of {card.name} does not fit its method: no network has such settings."
+        ) from error
 
 
 def load_strict(module: nn.Module, state: Mapping[str, Tensor], name: str) -> None:

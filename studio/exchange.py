@@ -18,7 +18,8 @@ from studio.checkpoints import (
     check_name,
     read_tensors,
 )
-from studio.errors import CheckpointError
+from studio.data.reading import ZIP_DAMAGE, check_packing
+from studio.errors import CheckpointError, DataError
 
 # Everything that a checkpoint's folder may hold; nothing else is taken in.
 FILES = (CARD, MODEL, CRITICS, CODES, SAMPLES)
@@ -81,7 +82,7 @@ def unpack(source: Path, root: Path | None = None) -> str:
     beside = own / f".import.{uuid.uuid4().hex[:8]}"
     try:
         beside.mkdir(parents=True)
-        _extract(source, beside)
+        _take_out(source, beside)
         card = Card.read(beside)
         _check(card, source)
         if (own / card.name).exists():
@@ -93,16 +94,26 @@ def unpack(source: Path, root: Path | None = None) -> str:
                 f"There is a checkpoint {card.name} already, which ships with the program."
             )
         return _settle(beside, own, card)
-    except zipfile.BadZipFile as error:
-        raise CheckpointError(
-            f"{source.name} cannot be taken in: it is no zip, or a damaged one ({error})."
-        ) from error
     except OSError as error:
         raise CheckpointError(
             f"{source.name} cannot be taken in: {error.strerror or error}."
         ) from error
     finally:
         shutil.rmtree(beside, ignore_errors=True)
+
+
+def _take_out(source: Path, target: Path) -> None:
+    """Copy the files of a checkpoint out of a zip, whatever it may be."""
+    try:
+        _extract(source, target)
+    except DataError as error:
+        raise CheckpointError(f"{source.name} cannot be taken in: {error}") from error
+    except OSError:
+        raise
+    except ZIP_DAMAGE as error:
+        raise CheckpointError(
+            f"{source.name} cannot be taken in: it is no zip, or a damaged one ({error})."
+        ) from error
 
 
 def _extract(source: Path, target: Path) -> None:
@@ -124,6 +135,7 @@ def _extract(source: Path, target: Path) -> None:
                 "checkpoint of this program."
             )
         for one, name in zip(parts, names, strict=True):
+            check_packing(source.name, one)
             with archive.open(one) as packed, (target / name).open("wb") as plain:
                 shutil.copyfileobj(packed, plain)
 

@@ -2,6 +2,8 @@ import gc
 import json
 import os
 import shutil
+import subprocess
+import sys
 import weakref
 from dataclasses import replace
 from types import SimpleNamespace
@@ -9,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from torch import nn
 
 from studio import checkpoints, paths
 from studio.checkpoints import (
@@ -24,6 +27,7 @@ from studio.checkpoints import (
     size_in_bytes,
 )
 from studio.errors import CheckpointError
+from studio.methods import METHODS
 from studio.methods.base import Operation
 
 
@@ -137,6 +141,104 @@ def test_a_damaged_card_is_a_problem_and_no_crash(saved, store, text):
         store.card(saved.name)
     assert store.names() == []
     assert len(store.problems()) == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"name": None}, "name"),
+        ({"method": ["genegan"]}, "method"),
+        ({"step": "x"}, "step"),
+        ({"step": True}, "step"),
+        ({"seed": 2**70}, "seed"),
+        ({"terms": 5}, "terms"),
+        ({"config": []}, "config"),
+        ({"config": {"width": None}}, "config"),
+        ({"data": {}}, "data"),
+        ({"data": []}, "data"),
+        ({"data": {"size": "32", "attributes": []}}, "data"),
+        ({"data": {"size": 10**6, "attributes": []}}, "data"),
+        ({"data": {"size": 32, "attributes": "Smiling"}}, "data"),
+        ({"data": {"size": 32, "attributes": ["a"] * 5000}}, "data"),
+        ({"data": {"size": 32, "attributes": [], "classes": {"a": 1}}}, "data"),
+        ({"data": {"size": 32, "attributes": [], "more": 1}}, "data"),
+        ({"training": []}, "training"),
+        ({"training": {"total_steps": "x"}}, "training"),
+        ({"training": {"total_minutes": None}}, "training"),
+        ({"training": {"device": {}}}, "training"),
+        ({"metrics": []}, "metrics"),
+        ({"metrics": {"psnr": None}}, "metrics"),
+        ({"metrics": {"psnr": "28"}}, "metrics"),
+        ({"metrics": {"psnr": True}}, "metrics"),
+        ({"metrics": {"psnr": 10**400}}, "metrics"),
+        ({"metrics": {"psnr": float("nan")}}, "JSON"),
+        ({"support": {}}, "support"),
+        ({"support": [0.5]}, "support"),
+        ({"support": [[0.5], [0.5, 0.5]]}, "support"),
+        ({"support": [["x"]]}, "support"),
+        ({"hashes": None}, "hashes"),
+        ({"hashes": {MODEL: 5}}, "hashes"),
+        ({"data_set": "\ud800"}, "surrogates not allowed"),
+        ({"terms": "x" * 2**20}, "more than 1 MB"),
+    ],
+)
+def test_a_value_of_another_kind_is_a_problem_and_hides_no_other(
+    saved, store, make_checkpoint, changes, field
+):
+    other = make_checkpoint(tag="other")
+    change_card(saved, **changes)
+    with pytest.raises(CheckpointError, match=rf"The card of genegan\.tiny is damaged: .*{field}"):
+        Card.read(saved)
+    assert store.names() == [other]
+    assert len(store.problems()) == 1
+
+
+def test_a_card_that_nests_without_end_or_is_a_folder_is_a_problem(saved, store):
+    (saved / CARD).write_text("[" * 200_000)
+    assert "is damaged" in store.problems()[0]
+    (saved / CARD).unlink()
+    (saved / CARD).mkdir()
+    assert "cannot be read" in store.problems()[0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"width": 64}, "size mismatch"),
+        ({"width": 2**40}, "."),
+        ({"width": 10**18}, "no network has such settings"),
+        ({"width": "inf"}, "no network has such settings"),
+        ({"levels": 20_000}, "levels is more than there are weights for"),
+        ({"levels": -1}, "fit"),
+    ],
+)
+def test_a_network_of_another_size_than_its_weights_is_never_built(
+    saved, store, monkeypatch, changes, words
+):
+    built = []
+    original = nn.Conv2d.reset_parameters
+
+    def reset_parameters(layer):
+        built.append(layer.weight.device.type)
+        original(layer)
+
+    monkeypatch.setattr(nn.Conv2d, "reset_parameters", reset_parameters)
+    change_card(saved, config={**Card.read(saved).config, **changes})
+    with pytest.raises(CheckpointError, match=words):
+        store.load(saved.name)
+    assert set(built) <= {"meta"}
+
+
+def test_every_network_is_outlined_without_the_compiler_that_takes_150_mb(make_checkpoint, store):
+    names = [make_checkpoint(method) for method in METHODS]
+    code = (
+        "import sys, pathlib; from studio.checkpoints import CheckpointStore\n"
+        f"store = CheckpointStore(pathlib.Path({str(store.roots[0])!r}))\n"
+        f"for name in {names}: store.load(name)\n"
+        "print([name for name in ('torch._dynamo', 'sympy') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "[]"
 
 
 def test_a_card_of_an_unknown_method_or_setting_cannot_be_used(saved, store):

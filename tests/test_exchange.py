@@ -102,12 +102,38 @@ def test_what_is_damaged_or_strange_is_refused_whole(packed, tmp_path, parts, wo
         ({"format": 99}, "update Latent Studio"),
         ({"hashes": {}}, "knows no weights"),
         ({"config": {"recipe": "hinge", "width": 5}}, "do not fit"),
+        ({"hashes": None}, "is damaged: its 'hashes' must be"),
+        ({"metrics": {"psnr": None}}, "is damaged: its 'metrics' must be"),
     ],
 )
 def test_a_card_that_does_not_fit_is_refused(packed, tmp_path, changes, words):
     card = json.dumps({**card_of(packed[0]), **changes})
     file = changed(packed[0], tmp_path / "other.zip", **{CARD: card.encode()})
     with pytest.raises((CheckpointError, ConfigError), match=words):
+        unpack(file)
+    assert left() == []
+
+
+def test_a_zip_that_is_encrypted_or_packed_strangely_is_a_sentence(packed, tmp_path):
+    content = bytearray(packed[0].read_bytes())
+    entry = content.index(b"PK\x01\x02")
+    content[6] |= 1
+    content[entry + 8] |= 1
+    file = tmp_path / "locked.zip"
+    file.write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"locked\.zip cannot be taken in: .*is encrypted"):
+        unpack(file)
+    content[6] &= ~1
+    content[entry + 8] &= ~1
+    content[8] = content[entry + 10] = 99
+    file.write_bytes(content)
+    with pytest.raises(CheckpointError, match="by a method that is not read"):
+        unpack(file)
+    # More than the reader of zips knows.
+    content[8] = content[entry + 10] = 0
+    content[entry + 6] = 99
+    file.write_bytes(content)
+    with pytest.raises(CheckpointError, match="it is no zip, or a damaged one"):
         unpack(file)
     assert left() == []
 

@@ -111,7 +111,12 @@ def check_members(archive: str, members: list[zipfile.ZipInfo]) -> None:
         )
 
 
-def _check_member(archive: str, member: zipfile.ZipInfo) -> None:
+def check_packing(archive: str, member: zipfile.ZipInfo) -> None:
+    """Refuse a file of a zip that cannot be read, whatever it is.
+
+    Raises:
+        DataError: It is encrypted or packed in an unusual way.
+    """
     name = f"{member.filename} in {archive}"
     if member.flag_bits & _ENCRYPTED:
         raise DataError(f"{name} is encrypted; pack the zip again without a password.")
@@ -121,6 +126,11 @@ def _check_member(archive: str, member: zipfile.ZipInfo) -> None:
             f"{name} is packed by a method that is not read; pack the zip again in the usual way "
             "(deflate) or without compression."
         )
+
+
+def _check_member(archive: str, member: zipfile.ZipInfo) -> None:
+    check_packing(archive, member)
+    name = f"{member.filename} in {archive}"
     if member.file_size > MOST_BYTES:
         raise DataError(_too_large(name, member.file_size))
     ratio = member.file_size / max(1, member.compress_size)

@@ -123,6 +123,18 @@ def test_damaged_checkpoint_is_listed_with_its_reason_escaped(context):
     assert len(cards(shown)) == 2
 
 
+@pytest.mark.parametrize(
+    "change",
+    [{"metrics": {"psnr": None}}, {"training": []}, {"training": {"total_steps": "x"}}],
+)
+def test_one_damaged_card_leaves_the_others_on_the_page(context, change):
+    file = paths.user_checkpoints() / OTHER / "card.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), **change}))
+    shown = models.paint(context, *NOBODY)
+    assert names(shown) == ["genegan.heads-eyeglasses-64"]
+    assert f"The card of {OTHER} is damaged" in shown[1]
+
+
 def test_sample_sheet_is_shown_and_a_damaged_one_is_not(context):
     folder = paths.user_checkpoints() / OTHER
     (folder / SAMPLES).write_bytes(images.encode_png(np.zeros((40, 60, 3), np.uint8)))
