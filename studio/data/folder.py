@@ -174,6 +174,11 @@ def _archive(path: Path, fingerprint: str) -> zipfile.ZipFile:
     return zipfile.ZipFile(path)
 
 
+def close_archives() -> None:
+    """Hold no zip open any more: what was deleted keeps its room on the disk until then."""
+    _archive.cache_clear()
+
+
 @dataclass(frozen=True)
 class ZipSource:
     """Files inside a zip, read in place: nothing is ever unpacked to the disk."""

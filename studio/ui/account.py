@@ -6,6 +6,7 @@ import gradio as gr
 
 from studio import accounts, paths
 from studio.accounts import Belongings
+from studio.data.folder import close_archives
 from studio.errors import ConfigError
 from studio.ui.context import Context
 from studio.ui.guard import guarded
@@ -53,10 +54,9 @@ def on_delete(context: Context, words: str) -> list[str]:
 
 def forget(context: Context) -> None:
     """Delete everything of the user who asks, from the disk and from memory."""
-    names = list(context.store.stamps())
     accounts.delete_everything()
-    context.memory.forget(names)
-    context.models.sweep()
+    context.forget_user()
+    close_archives()
 
 
 def summary(found: Belongings) -> str:

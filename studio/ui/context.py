@@ -80,6 +80,12 @@ class Memory:
                 if any(name in told for name in names):
                     self._bytes -= self._kept.pop(key)[1]
 
+    def forget_user(self) -> None:
+        """Forget everything that was made for the user who asks."""
+        with self._lock:
+            for key in [key for key in self._kept if key[0] == paths.user()]:
+                self._bytes -= self._kept.pop(key)[1]
+
     @property
     def used(self) -> int:
         """Bytes that are kept."""
@@ -145,6 +151,14 @@ class Context:
         while (paths.user(), name) in self.renamed:
             name = self.renamed[paths.user(), name]
         return name
+
+    def forget_user(self) -> None:
+        """Forget whatever is known of the user who asks and of what they had."""
+        self.memory.forget_user()
+        self.stamps.pop(paths.user(), None)
+        for key in [key for key in self.renamed if key[0] == paths.user()]:
+            del self.renamed[key]
+        self.models.sweep()
 
     def swappers(self) -> list[str]:
         """Name the checkpoints that can swap."""

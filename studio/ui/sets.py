@@ -1,6 +1,8 @@
 """Data sets that a page can offer: those of the person's home, and uploaded zips."""
 
 import hashlib
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,11 @@ EXAMPLE_NAME = "Rendered heads"
 EXAMPLE_KEY = "example:heads"
 # Suffix of a set that is being made.
 PART = ".part"
+# Seconds for which it counts what was seen of a folder, and folders of which that is kept.
+COUNTS = 5.0
+_MOST_SEEN = 32
+_seen: dict[Path, tuple[str, float]] = {}
+_noting = threading.Lock()
 NO_FILE = "No zip was received; upload a .zip with pictures, their labels in an attributes.csv."
 
 
@@ -74,10 +81,31 @@ def opened(context: Context, path: Path, version: str = "") -> DataSet:
 
 
 def version_of(path: Path) -> str:
-    """Return a text that changes with any file of a folder; empty for a zip, whose date does."""
+    """Return a text that changes with any file of a folder; empty for a zip, whose date does.
+
+    A large folder takes seconds to look through, so what was seen counts for some seconds.
+    """
     if not path.is_dir():
         return ""
-    return hashlib.sha256(FolderSource(path).fingerprint().encode()).hexdigest()[:16]
+    version, until = _seen.get(path, ("", 0.0))
+    if time.monotonic() >= until:
+        version = hashlib.sha256(FolderSource(path).fingerprint().encode()).hexdigest()[:16]
+        _note(path, version)
+    return version
+
+
+def _note(path: Path, version: str) -> None:
+    with _noting:
+        _seen.pop(path, None)
+        while len(_seen) >= _MOST_SEEN:
+            _seen.pop(next(iter(_seen)))
+        _seen[path] = version, time.monotonic() + COUNTS
+
+
+def changed(path: Path) -> None:
+    """Look through a folder anew: it was just made, changed or deleted here."""
+    with _noting:
+        _seen.pop(path, None)
 
 
 def _open(path: Path) -> DataSet:

@@ -1,4 +1,5 @@
 import json
+import zipfile
 
 import gradio as gr
 import httpx
@@ -7,11 +8,13 @@ from gradio.context import LocalContext
 
 from studio import paths
 from studio.cli import main
+from studio.data.folder import _archive
 from studio.errors import ConfigError
 from studio.ui import account
 from studio.ui.api import account as api
 from studio.ui.guard import check_user, guarded, who
 from studio.ui.repaint import following
+from studio.ui.sets import opened
 
 VISIBLE = "visible"
 
@@ -42,6 +45,37 @@ def test_handlers_work_for_whom_they_answer(context, logged_in):
 
     assert list(following(context, tell)()) == ["eva", "eva"]
     assert paths.user() == ""
+
+
+def test_nothing_is_remembered_of_somebody_whose_data_is_deleted(context, heads_folder, tmp_path):
+    for name in ("eva", "otto"):
+        with paths.acting_for(name):
+            paths.data().mkdir(parents=True)
+            place = paths.data() / "mine.zip"
+            with zipfile.ZipFile(place, "w") as archive:
+                archive.write(heads_folder / "000000.png", "a.png")
+            opened(context, place).source.read("a.png")
+            context.memory.get(("facts", "mine"), lambda: 1, lambda made: 100)
+            context.notice()
+            context.moved("old", "new")
+    with paths.acting_for("eva"):
+        used = context.memory.used
+        account.forget(context)
+        assert context.memory.find(("facts", "mine")) is None
+        assert context.called("old") == "old"
+    assert context.memory.used == used // 2
+    assert "eva" not in context.stamps
+    # No file that was deleted is held open.
+    assert _archive.cache_info().currsize == 0
+    with paths.acting_for("otto"):
+        assert context.memory.find(("facts", "mine")) == 1
+        assert context.called("old") == "new"
+
+
+def test_the_page_itself_names_nothing_of_the_machines_own_home(make_checkpoint, request):
+    make_checkpoint(tag="secret-hats")
+    page = request.getfixturevalue("blocks")
+    assert "secret-hats" not in json.dumps(page.get_config_file(), default=str)
 
 
 def test_a_mistake_in_a_handler_that_shows_several_things_is_one_sentence(context):

@@ -22,6 +22,7 @@ from studio.ui.context import Context
 from studio.ui.draft import RECEIVER, History
 from studio.ui.portrait.draft import Portraits
 from studio.ui.seats import on_whole
+from studio.ui.sets import changed
 from studio.ui.tabs import attributes, explore, interpolate, swap
 from studio.ui.walk.draft import Walks
 
@@ -251,6 +252,8 @@ def test_a_picture_that_was_exchanged_is_drawn_anew_and_said(context, heads_fold
     views = Views(bench.settle(context, view))
     before = drawn_through(context, views)[1][-1][0]["points"]
     (folder / "000000.png").write_bytes((folder / "000001.png").read_bytes())
+    # Some seconds later.
+    changed(folder)
     # Whatever is changed next, the map is of what is there now.
     again = explore.on_colour(context, views, "class:expression")
     value, status, *_ = drawn_through(context, again)[1][-1]

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 from studio import images, intake, jobs, paths
-from studio.data.folder import open_set
+from studio.data.folder import FolderSource, open_set
 from studio.errors import CheckpointError, ConfigError, DataError, TrainingError
 from studio.training.estimate import Estimate
 from studio.training.request import TrainRequest
 from studio.training.status import PROGRESS, REQUEST, STATUS
+from studio.ui import sets
 from studio.ui.guard import beside
 from studio.ui.sets import EXAMPLE, EXAMPLE_KEY
 from studio.ui.tabs import train
@@ -198,9 +199,29 @@ def test_every_picture_is_looked_at_once(context, heads_folder):
     report = checks.report_of(context, "heads")
     assert report.checked == 40
     assert checks.check(context, "heads") is report
-    # Another file asks for another look.
+    # Another file asks for another look, once what was seen counts no more.
     (paths.data() / "heads" / "new.txt").touch()
+    assert checks.report_of(context, "heads") is report
+    sets.changed(paths.data() / "heads")
     assert checks.report_of(context, "heads") is None
+
+
+def test_one_event_looks_through_a_folder_once(context, place, monkeypatch):
+    looks, now = [], [100.0]
+    look = FolderSource.fingerprint
+    monkeypatch.setattr(FolderSource, "fingerprint", lambda self: looks.append(1) or look(self))
+    monkeypatch.setattr(sets.time, "monotonic", lambda: now[0])
+    train.on_pick(context, "heads", train.FIRST, *train._sent(SMALL))
+    looks.clear()
+    for _ in range(2):
+        now[0] += sets.COUNTS
+        shown = train.on_pick(context, "heads", train.FIRST, *train._sent(SMALL))
+        request_of(context, "heads", shown_form(shown[FORM:]))
+    assert len(looks) == 2
+    for number in range(2 * sets._MOST_SEEN):
+        (paths.data() / f"more {number}").mkdir()
+        sets.version_of(paths.data() / f"more {number}")
+    assert len(sets._seen) == sets._MOST_SEEN
 
 
 def test_what_is_wrong_with_pictures_is_shown_and_forbids_training(
@@ -632,6 +653,27 @@ def test_jobs_are_listed_the_newest_first_with_what_can_be_done(context, place, 
     verbs = [verb for verb, _ in other["job"]["verbs"]]
     assert verbs == ["stop", "save", "sample", "finish"]
     assert ["Learns", "Smiling"] in other["job"]["facts"]
+
+
+def test_a_job_that_waits_for_somebody_else_is_not_next(context, place, started, put):
+    with paths.acting_for("otto"):
+        theirs = jobs.submit(TrainRequest("genegan", "ottos", place, size=32))
+        folder = place_of(theirs)
+    name = begun(context)
+    put(place_of(name), "queued", device="cpu")
+    for state, device, words in (
+        ("queued", "cpu", "It waits for the device."),
+        ("running", "cpu", "It waits for the device."),
+        ("running", "cuda", "It is next."),
+        ("succeeded", "cpu", "It is next."),
+    ):
+        put(folder, state, device=device)
+        shown = looked(context, name=name)
+        assert shown["job"]["status"] == words
+        assert "otto" not in json.dumps(shown)
+    # Whoever came later is not ahead.
+    put(folder.rename(folder.with_name("9-later")), "queued", device="cpu")
+    assert looked(context, name=name)["job"]["status"] == "It is next."
 
 
 @pytest.mark.parametrize(

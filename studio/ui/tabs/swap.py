@@ -100,12 +100,12 @@ def build(context: Context, watch: gr.HTML) -> Door:
         with gr.Column(elem_classes="ls-sources", min_width=0), sources_fold():
             drops, extra = _build_sources()
             gr.HTML('<h3 class="ls-title">Examples</h3>', apply_default_css=False)
-            shown = choices(_examples_value(context), elem_classes="ls-examples")
+            shown = choices(elem_classes="ls-examples")
         with gr.Column(elem_classes="ls-middle", min_width=0):
             stage = stage_component(elem_id="stage")
             strip = choices(elem_id="strip")
         with gr.Column(elem_classes="ls-controls", min_width=0):
-            desk = _build_controls(context, drops, extra, shown, stage, strip)
+            desk = _build_controls(drops, extra, shown, stage, strip)
     return Door("swap", _bind(context, desk, watch), desk.painted(), enter)
 
 
@@ -117,16 +117,10 @@ def _build_sources() -> tuple[dict[str, gr.HTML], gr.Column]:
 
 
 def _build_controls(
-    context: Context,
-    drops: dict[str, gr.HTML],
-    extra: gr.Column,
-    shown: gr.HTML,
-    stage: gr.HTML,
-    strip: gr.HTML,
+    drops: dict[str, gr.HTML], extra: gr.Column, shown: gr.HTML, stage: gr.HTML, strip: gr.HTML
 ) -> Desk:
-    checkpoint = gr.Dropdown(
-        picker_choices(_swapping_cards(context)), label="What to swap", elem_id="checkpoint"
-    )
+    # Filled when somebody comes: what stands here is everybody's.
+    checkpoint = gr.Dropdown([], label="What to swap", elem_id="checkpoint")
     about = gr.HTML(apply_default_css=False)
     mode = gr.Radio(MODES, value="swap", label="How")
     strength = gr.Slider(
@@ -195,6 +189,7 @@ def _bind(context: Context, desk: Desk, watch: gr.HTML) -> gr.State:
     # Every visitor begins with the finished example.
     if (page := gr.context.Context.root_block) is not None:
         on(page.load, guarded(context, painted(on_load)), **SLOW)
+        page.load(guarded(context, _examples_value), None, desk.examples, **SLOW)
     return history
 
 

@@ -17,6 +17,7 @@ from studio.ui.doors import Door, connect
 from studio.ui.guard import guarded, heard
 from studio.ui.repaint import QUICK, SLOW, following
 from studio.ui.seats import Event
+from studio.ui.sets import changed
 from studio.ui.workshop import board, checks, estimates, layout, marks, painting, proposals, sources
 from studio.ui.workshop.form import Form, of_job, request_of
 from studio.ui.workshop.layout import DATA, JOBS, Desk
@@ -271,6 +272,7 @@ def on_align(context: Context, work: Work) -> Generator[list[Any]]:
     if not made.finished:
         yield [note("Stopped; nothing was made."), *_rested()[1:], gr.skip(), gr.skip()]
         return
+    changed(made.output)
     gr.Info(_aligned(made))
     name = made.output.name
     yield [*_rested(), gr.skip(), painting.picker(name)]

@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from studio import jobs, methods, traits
+from studio import jobs, methods, paths, traits
 from studio.checkpoints import Card
 from studio.data.folder import DataSet, open_set
 from studio.errors import ConfigError, StudioError, TrainingError
@@ -188,11 +188,31 @@ def _status(job: Job, found: Sequence[Job]) -> str:
         pace = f", {_pace(job)}" if job.step else ""
         return f"{at}{pace}{f', {left(job)}' if left(job) else ''}."
     if job.state == status.QUEUED:
-        busy = next((title(one) for one in found if one.state == status.RUNNING), "")
-        return f"It waits until {busy} is through: one trains at a time." if busy else "It is next."
+        return _queue(job, found)
     if job.state == status.SUCCEEDED:
         return f"{at}, {duration(job.seconds)} of training."
     return f"{at}." if job.state else "Its process starts."
+
+
+def _queue(job: Job, found: Sequence[Job]) -> str:
+    """Say what a job waits for; what others train is nobody's business."""
+    busy = next((title(one) for one in found if one.state == status.RUNNING), "")
+    if busy:
+        return f"It waits until {busy} is through: one trains at a time."
+    folder = jobs.folder_of(job.name)
+    device = status.read_status(folder).get("device")
+    others = (one for place in paths.all_runs() for one in place.glob("[!.]*") if one != folder)
+    ahead = any(_is_ahead(one, job.name, device) for one in others)
+    return "It waits for the device." if ahead else "It is next."
+
+
+def _is_ahead(other: Path, name: str, device: str | None) -> bool:
+    """Say whether a run works on a device, or waits for it since before a job of that name."""
+    told = status.read_status(other)
+    # Who does not say what it waits for may wait for this one.
+    same = device is None or told.get("device", device) == device
+    waits = told["state"] == status.QUEUED and other.name < name
+    return same and (waits or told["state"] == status.RUNNING)
 
 
 def _pace(job: Job) -> str:

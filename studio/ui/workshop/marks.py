@@ -18,6 +18,7 @@ from studio.images import Picture
 from studio.training.status import write_json
 from studio.ui.components import contact_sheet, data_uri, sheet_columns
 from studio.ui.context import Context
+from studio.ui.sets import changed
 from studio.ui.workshop import sources
 
 MOST_ROWS = 120
@@ -158,4 +159,5 @@ def save(context: Context, key: str, attribute: str, name: str) -> str:
         [file for file in there if marks[file] == WITHOUT],
     )
     clear(key)
+    changed(made)
     return made.name
