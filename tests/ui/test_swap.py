@@ -48,6 +48,14 @@ def jpeg(uri):
     return np.array(Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2]))))
 
 
+def test_a_chosen_model_leaves_the_slider_to_the_hand(context, pair):
+    history = swap.on_strength(context, pair, 1.5)
+    place = [type(one) for one in swap.paint(context, history)].index(gr.Slider)
+    answer = swap.beside_hand(swap.on_checkpoint)(context, history, "genegan.other")
+    assert "value" not in answer[1 + place]._constructor_args[0]
+    assert swap.paint(context, history)[place].value == 1.5
+
+
 def test_first_screen_is_a_finished_example(context):
     history = swap.on_load(context, History())
     values = swap.paint(context, history)

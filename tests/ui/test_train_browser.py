@@ -34,6 +34,10 @@ def state(visitor, words):
 def choose(visitor, box, words):
     visitor.locator(f"{box} input").click()
     visitor.get_by_role("option").filter(has_text=words).first.click()
+    visitor.wait_for_function(
+        "([box, words]) => document.querySelector(`${box} input`).value.includes(words)",
+        arg=[box, words],
+    )
 
 
 def test_a_zip_becomes_a_model_that_swaps(visit, zipped):

@@ -8,6 +8,8 @@ import pytest
 from studio.data.folder import open_set
 
 pytestmark = pytest.mark.slow
+# All tests of a session share one home.
+NAME = "heads-by-api"
 SMALL = {"attribute": "Smiling", "recipe": "hinge", "width": 4}
 
 
@@ -17,7 +19,7 @@ def zipped(call, heads_folder, tmp_path):
     with zipfile.ZipFile(tmp_path / "heads.zip", "w") as archive:
         for file in sorted(heads_folder.iterdir()):
             archive.write(file, file.name)
-    return call.upload((tmp_path / "heads.zip").read_bytes(), "heads.zip")
+    return call.upload((tmp_path / "heads.zip").read_bytes(), f"{NAME}.zip")
 
 
 def until(condition, seconds=120):
@@ -36,12 +38,12 @@ def train(call, tag, data="", upload=None, **changed):
 def test_api_trains_with_an_uploaded_zip_and_follows_the_job(call, zipped, page_home):
     kind, (name,) = train(call, "by-api", upload=zipped)
     assert kind == "complete"
-    assert len(open_set(page_home / "data" / "heads.zip")) == 40
+    assert len(open_set(page_home / "data" / f"{NAME}.zip")) == 40
     try:
         until(lambda: call.send("job", name)[1][0]["state"] == "succeeded")
         kind, (job,) = call.send("job", name)
         assert (job["checkpoint"], job["step"]) == ("genegan.by-api", 6)
-        assert (job["request"]["data"], job["request"]["terms"]) == ("heads.zip", "Ours.")
+        assert (job["request"]["data"], job["request"]["terms"]) == (f"{NAME}.zip", "Ours.")
         assert [line["step"] for line in job["history"]] == [1, 2, 3, 4, 5, 6]
         assert job["sheets"][-1:] in ([6], [])
         assert (page_home / "checkpoints" / "genegan.by-api").is_dir()
@@ -49,12 +51,12 @@ def test_api_trains_with_an_uploaded_zip_and_follows_the_job(call, zipped, page_
         assert call.send("job_stop", name)[0] == "error"
         # The set is there by now; a taken tag, an unknown set and odd settings are refused.
         for refused in (
-            train(call, "by-api", "heads.zip"),
+            train(call, "by-api", f"{NAME}.zip"),
             train(call, "next", "no-set"),
             train(call, "next", "/etc"),
-            train(call, "next", "heads.zip", steps=1.5),
-            train(call, "next", "heads.zip", fields="width=4"),
-            train(call, "next", "heads.zip", fields={"attribute": "Beard"}),
+            train(call, "next", f"{NAME}.zip", steps=1.5),
+            train(call, "next", f"{NAME}.zip", fields="width=4"),
+            train(call, "next", f"{NAME}.zip", fields={"attribute": "Beard"}),
             train(call, "next", upload="/etc/passwd"),
         ):
             assert refused[0] == "error"

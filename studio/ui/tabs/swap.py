@@ -3,6 +3,7 @@
 import html
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -156,7 +157,7 @@ def _bind(context: Context, desk: Desk, watch: gr.HTML) -> gr.State:
     bind(context, desk.drops, on, painted, on_photo, SLOW)
     on(desk.examples.select, heard(context, painted(on_example)), **SLOW)
     on(desk.strip.select, heard(context, painted(on_choice)))
-    on(desk.checkpoint.input, guarded(context, painted(on_checkpoint)), desk.checkpoint)
+    on(desk.checkpoint.input, guarded(context, beside_hand(on_checkpoint)), desk.checkpoint)
     on(desk.mode.input, guarded(context, painted(on_mode)), desk.mode)
     on(desk.side.release, guarded(context, painted(on_side)), desk.side)
     followed(desk.own, history, desk.stage, heard(context, on_own))
@@ -193,11 +194,18 @@ def _bind(context: Context, desk: Desk, watch: gr.HTML) -> gr.State:
     return history
 
 
-def paint(context: Context, history: History) -> list[Any]:
-    """Return the values of ``Desk.painted`` for a history."""
+def paint(context: Context, history: History, *, still: bool = False) -> list[Any]:
+    """Return the values of ``Desk.painted`` for a history.
+
+    Args:
+        context: The shared context.
+        history: Of the visitor.
+        still: Whether the strength stays where a hand may have moved it to meanwhile.
+    """
     draft = history.present
     shown = screen.screen(context, draft)
     card = context.store.card(draft.checkpoint) if draft.checkpoint else None
+    moved: dict[str, Any] = {} if still else {"value": draft.strength}
     return [
         *(shown.drops[role] for role in ROLES),
         gr.Column(visible=draft.mode == "blend"),
@@ -207,9 +215,9 @@ def paint(context: Context, history: History) -> list[Any]:
         describe(card) if card else note(screen.NO_CHECKPOINT),
         draft.mode,
         gr.Slider(
-            value=draft.strength,
             label=f"Strength of the {shown.subject}",
             interactive=shown.has_strength,
+            **moved,
         ),
         gr.Slider(value=draft.side, visible=draft.mode == "blend"),
         own.alone(draft.checkpoint, draft.moves),
@@ -221,6 +229,7 @@ def paint(context: Context, history: History) -> list[Any]:
 
 
 painted = repainting(paint)
+beside_hand = repainting(partial(paint, still=True))
 
 
 def enter(context: Context, history: History, seats: Sequence[Seat], checkpoint: str) -> list[Any]:

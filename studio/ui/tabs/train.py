@@ -311,7 +311,7 @@ def _usable(context: Context, key: str | None) -> str:
 
 def on_arrival(context: Context, method: str, parent: str | None) -> Any:
     """Offer the checkpoints that there are by now to start from."""
-    return painting.parent_picker(context, str(method), parent or "")
+    return painting.parent_offer(context, str(method), parent or "")
 
 
 def on_name(context: Context, *values: Any) -> str:

@@ -118,9 +118,19 @@ def _confined(key: str, shown: Form) -> str:
 
 def parent_picker(context: Context, method: str, parent: str) -> gr.Dropdown:
     """Return the list of checkpoints to start from with one of them chosen, or nothing."""
-    names = [card.name for card in parents(context, method)]
-    known = [*((name, name) for name in names), (SCRATCH, "")]
-    return gr.Dropdown(known, value=parent if parent in names else "")
+    known = _parents(context, method)
+    return gr.Dropdown(known, value=parent if (parent, parent) in known else "")
+
+
+def parent_offer(context: Context, method: str, parent: str) -> gr.Dropdown:
+    """Return the same list; whoever chooses meanwhile keeps the choice, unless it is gone."""
+    known = _parents(context, method)
+    there = parent in [name for _, name in known]
+    return gr.Dropdown(known) if there else gr.Dropdown(known, value="")
+
+
+def _parents(context: Context, method: str) -> list[tuple[str, str]]:
+    return [*((card.name, card.name) for card in parents(context, method)), (SCRATCH, "")]
 
 
 def sizes(size: int) -> list[tuple[str, int]]:
