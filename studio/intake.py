@@ -1,6 +1,7 @@
 """A person's own pictures as data sets of the home: taken in, checked, aligned and labelled."""
 
 import errno
+import json
 import shutil
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -32,6 +33,7 @@ from studio.errors import ConfigError, DataError, FaceError, ImageError
 from studio.faces.align import Alignment, crop
 from studio.faces.detect import MOST_OFFSET, EyeRefiner, find_faces, misalignment
 from studio.images import Picture
+from studio.training.status import CANCELLED, FAILED, REQUEST, SUCCEEDED, read_status
 
 # Side of aligned copies: twice what most models are trained at, as the sets of CelebA's crops.
 SIZE = 128
@@ -367,6 +369,69 @@ def _relabel(own: Path, rows: Sequence[Mapping[str, str]]) -> Path:
     except OSError as error:
         raise _refusal(own.stem, error) from error
     return own
+
+
+def delete(name: str) -> str:
+    """Delete a data set of the home: a folder, or a zip with its table; of a link, the link.
+
+    Args:
+        name: Of the set; a zip's ending may be left out.
+
+    Returns:
+        The name of the folder or the zip that is gone.
+
+    Raises:
+        ConfigError: There is none of that name, or a job that is not done learns from it.
+        DataError: The disk refuses.
+    """
+    own = _own(name)
+    if job := _learner(own):
+        raise ConfigError(
+            f"The job {job} learns from {own.name}; let it end or delete the job first."
+        )
+    # Out of sight at once, however long it takes to delete.
+    grave = own.with_name(f"{own.name}.{uuid.uuid4().hex[:8]}.part")
+    try:
+        own.rename(grave)
+        if grave.is_dir() and not grave.is_symlink():
+            shutil.rmtree(grave)
+        else:
+            grave.unlink()
+            own.with_suffix(".csv").unlink(missing_ok=True)
+    except OSError as error:
+        raise DataError(f"{own.name} cannot be deleted: {error.strerror or error}.") from error
+    return own.name
+
+
+def _own(name: str) -> Path:
+    """Return where a data set of the home is.
+
+    Raises:
+        ConfigError: There is none of that name.
+    """
+    stem = name.removesuffix(".zip")
+    there = [paths.data() / one for one in (name, f"{stem}.zip")]
+    found = [one for one in there if one.exists() or one.is_symlink()]
+    is_name = stem and Path(stem).name == stem and not stem.startswith(".")
+    if not is_name or not found or found[0].suffix in (".csv", ".part"):
+        raise ConfigError(f"There is no data set {name!r} among your own.")
+    return found[0]
+
+
+def _learner(place: Path) -> str:
+    """Name a job of the home that is not done and learns from a set; empty where none does."""
+    for folder in sorted(paths.runs().glob("[!.]*")):
+        if read_status(folder)["state"] in (SUCCEEDED, FAILED, CANCELLED):
+            continue
+        try:
+            asked = json.loads((folder / REQUEST).read_text(encoding="utf-8"))
+            used = [Path(asked[name]).resolve() for name in ("data", "also") if asked.get(name)]
+        except (OSError, ValueError, TypeError, AttributeError):
+            # Whatever cannot be read cannot be trained either.
+            continue
+        if place.resolve() in used:
+            return folder.name
+    return ""
 
 
 def _link(source: Path, target: Path) -> None:

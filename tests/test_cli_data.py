@@ -78,6 +78,11 @@ def test_a_zip_is_taken_and_marked(run, heads_folder, tmp_path):
     )
     assert status == 2
     assert "The list nowhere.txt cannot be read" in err
+    assert run("delete", "mine")[:2] == (0, "Deleted the data set mine.zip.\n")
+    assert list(paths.data().iterdir()) == []
+    status, _, err = run("delete", "mine")
+    assert status == 2
+    assert "There is no data set 'mine' among your own" in err
 
 
 def test_photographs_are_aligned_and_the_others_named(run, photographs):

@@ -1,6 +1,7 @@
 import csv
 import errno
 import io
+import json
 import os
 import shutil
 import zipfile
@@ -325,6 +326,40 @@ def test_marks_never_go_into_a_set_that_is_not_of_the_home(packed, zipped, photo
     with pytest.raises(ConfigError, match="There is a data set given already"):
         label(given, "given", "Hat", [file], [])
     assert own() == [given.name]
+
+
+def test_a_set_is_deleted_with_its_table_and_a_link_without_what_it_leads_to(zipped, photographs):
+    label(zipped, "mine", "Hat", ["a.png"], [])
+    label(photographs, "people", "Hat", ["c.png"], [])
+    (paths.data() / "link").symlink_to(photographs)
+    assert intake.delete("mine") == "mine.zip"
+    assert intake.delete("people") == "people"
+    assert intake.delete("link") == "link"
+    assert own() == []
+    assert len(open_set(zipped)) == len(open_set(photographs)) == 3
+    beside = paths.data().parent / "beside.zip"
+    shutil.copy(zipped, beside)
+    for name in ("", ".", "..", "mine", "../beside.zip", "../beside", str(zipped), "a/b"):
+        with pytest.raises(ConfigError, match="There is no data set"):
+            intake.delete(name)
+    assert beside.exists()
+
+
+@pytest.mark.parametrize("role", ["data", "also"])
+def test_a_set_that_a_job_learns_from_stays(role, zipped, put):
+    place = take_in(zipped, "mine")
+    job = paths.runs() / "20260101-x"
+    job.mkdir(parents=True)
+    (job / "request.json").write_text(json.dumps({"data": "x", role: str(place)}))
+    for state in ("queued", "running", "paused"):
+        put(job, state)
+        with pytest.raises(ConfigError, match=r"The job 20260101-x learns from mine\.zip"):
+            intake.delete("mine.zip")
+    put(job, "failed")
+    (paths.runs() / "damaged").mkdir()
+    (paths.runs() / "damaged" / "request.json").write_text("[]")
+    intake.delete("mine.zip")
+    assert own() == []
 
 
 def test_folders_of_classes_keep_them_when_they_are_marked(photo, tmp_path):

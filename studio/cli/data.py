@@ -1,4 +1,4 @@
-"""Verbs that make, check, align and label data sets."""
+"""Verbs that make, check, align, label and delete data sets."""
 
 import argparse
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from studio.errors import ConfigError
 
 def add_data(verbs: Verbs) -> None:
     """Add the verbs of ``data``."""
-    parser = verbs.add_parser("data", help="Make, check, align or label a data set.")
+    parser = verbs.add_parser("data", help="Make, check, align, label or delete a data set.")
     kinds = parser.add_subparsers(dest="kind", required=True, metavar="VERB")
     render = add_verb(kinds, "render", render_data, "Render a data set whose factors are known.")
     render.add_argument("scene", choices=tuple(_RENDERERS))
@@ -49,6 +49,8 @@ def add_data(verbs: Verbs) -> None:
         )
     for verb in (take, align, label):
         verb.add_argument("--name", required=True, help="of the new set among your own")
+    delete = add_verb(kinds, "delete", delete_data, "Delete a data set of your own.")
+    delete.add_argument("name", metavar="NAME")
     splits = add_verb(kinds, "splits", split_data, "Write which file is in which partition.")
     splits.add_argument("data", type=Path, metavar="SET")
     splits.add_argument("--output", type=Path, required=True, help="a .csv file")
@@ -213,6 +215,14 @@ def _listed(names: list[str]) -> list[str]:
             raise ConfigError(f"The list {name[1:]} cannot be read: {error}.") from error
         found += filter(None, map(str.strip, text.splitlines()))
     return found
+
+
+def delete_data(options: argparse.Namespace) -> Outcome:
+    """Delete one of the person's own sets."""
+    from studio import intake
+
+    gone = intake.delete(options.name)
+    return Outcome({"deleted": gone}, f"Deleted the data set {gone}.")
 
 
 def split_data(options: argparse.Namespace) -> Outcome:
