@@ -2,12 +2,13 @@
 
 import os
 import shutil
-import signal
 import time
 import uuid
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+import psutil
 
 from studio import jobs, paths
 from studio.errors import ConfigError, StudioError
@@ -88,12 +89,21 @@ def _end_jobs() -> None:
     for name in live:
         with suppress(StudioError):
             jobs.stop(name)
-    processes = [int(read_status(paths.runs() / name).get("pid", 0)) for name in live]
+    told = [read_status(paths.runs() / name) for name in live]
+    processes = [(int(one.get("pid", 0)), float(one.get("born", 0))) for one in told]
     deadline = time.monotonic() + PATIENCE
-    while any(alive(one) for one in processes if one) and time.monotonic() < deadline:
+    while any(alive(*one) for one in processes) and time.monotonic() < deadline:
         time.sleep(_LOOK)
     for process in processes:
-        # A job leads a session of its own, with all that it has started.
-        if process and alive(process):
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(os.getpgid(process), signal.SIGKILL)
+        # Its number alone may be another's by now; without its birth nobody is killed.
+        if process[1] and alive(*process):
+            _kill(process[0])
+
+
+def _kill(pid: int) -> None:
+    """End a process and all that it has started."""
+    with suppress(psutil.Error):
+        leader = psutil.Process(pid)
+        for one in (*leader.children(recursive=True), leader):
+            with suppress(psutil.Error):
+                one.kill()

@@ -4,6 +4,7 @@ import ctypes
 import hashlib
 import json
 import math
+import shutil
 import threading
 import uuid
 from collections import OrderedDict
@@ -387,16 +388,20 @@ class CheckpointStore:
                 f"There is a checkpoint {card.name} in {root} already; choose another tag."
             )
         partial = root / f".{card.name}.{uuid.uuid4().hex[:8]}"
-        partial.mkdir(parents=True)
-        hashes = {}
-        for name, state in ((MODEL, model), (CRITICS, critics)):
-            if state:
-                save_file(compact(state), partial / name)
-                hashes[name] = sha256(partial / name)
-        if samples is not None:
-            (partial / SAMPLES).write_bytes(samples)
-        Card(**{**asdict(card), "hashes": hashes}).write(partial)
-        partial.rename(folder)
+        try:
+            partial.mkdir(parents=True)
+            hashes = {}
+            for name, state in ((MODEL, model), (CRITICS, critics)):
+                if state:
+                    save_file(compact(state), partial / name)
+                    hashes[name] = sha256(partial / name)
+            if samples is not None:
+                (partial / SAMPLES).write_bytes(samples)
+            Card(**{**asdict(card), "hashes": hashes}).write(partial)
+            partial.rename(folder)
+        finally:
+            # A full disk must not be filled with what is left of every try.
+            shutil.rmtree(partial, ignore_errors=True)
         return folder
 
 

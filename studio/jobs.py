@@ -18,12 +18,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 from studio import paths
 from studio.checkpoints import CheckpointStore
 from studio.errors import ConfigError, StudioError, TrainingError
 from studio.training import status
 from studio.training.parents import config_of
-from studio.training.request import TrainRequest
+from studio.training.request import TrainRequest, check_processes
 from studio.training.saves import CARD as STATE_CARD
 from studio.training.status import (
     FINISH,
@@ -109,6 +111,7 @@ def submit(request: TrainRequest) -> str:
     request.check()
     # A parent that does not suit is better named now than when the job's turn comes.
     config_of(CheckpointStore(), request)
+    check_processes(request)
     if request.name in CheckpointStore().names():
         raise ConfigError(f"There is a checkpoint {request.name} already; choose another tag.")
     for other in jobs():
@@ -162,7 +165,8 @@ def _start(folder: Path) -> None:
         )
     _started[:] = [*(one for one in _started if one.poll() is None), process]
     # Until the process speaks for itself, which takes the seconds of an import.
-    write_json(folder / status.STATUS, {"state": QUEUED, "pid": process.pid, "time": time.time()})
+    told = {"state": QUEUED, "pid": process.pid, "born": status.born(process.pid)}
+    write_json(folder / status.STATUS, {**told, "time": time.time()})
 
 
 def _launcher(folder: Path) -> list[str]:
@@ -353,14 +357,14 @@ def finish(name: str) -> None:
     """Let a job end where it is and become a checkpoint.
 
     Raises:
-        TrainingError: There is no such job, it is done, or it has no save to end with.
+        TrainingError: There is no such job, it is done, or it has nothing to end with.
     """
     folder = folder_of(name)
     job = _read(folder)
     if job.state == status.SUCCEEDED:
         raise TrainingError(f"The job {name} is a checkpoint already: {job.checkpoint}.")
-    if not job.is_live and not (folder / STATE_CARD).is_file():
-        raise TrainingError(f"The job {name} has not saved anything yet; resume or delete it.")
+    if job.state != status.RUNNING and not (folder / STATE_CARD).is_file():
+        raise TrainingError(f"The job {name} has not trained anything yet; nothing can be kept.")
     (folder / FINISH).touch()
     if not job.is_live:
         resume(name)
@@ -402,13 +406,16 @@ def resume(name: str) -> None:
         ConfigError: Its request was damaged.
     """
     folder = folder_of(name)
-    job = _read(folder)
-    if job.request is None:
-        raise ConfigError(f"The job {name} cannot go on. {job.error}")
-    if job.is_live or job.state == status.SUCCEEDED:
-        raise TrainingError(f"The job {name} is {job.state or 'starting'}; it need not be resumed.")
-    (folder / STOP).unlink(missing_ok=True)
-    _start(folder)
+    # Two pages may ask at once.
+    with FileLock(folder / "resume.lock"):
+        job = _read(folder)
+        if job.request is None:
+            raise ConfigError(f"The job {name} cannot go on. {job.error}")
+        if job.is_live or job.state == status.SUCCEEDED:
+            told = job.state or "starting"
+            raise TrainingError(f"The job {name} is {told}; it need not be resumed.")
+        (folder / STOP).unlink(missing_ok=True)
+        _start(folder)
 
 
 def delete(name: str) -> None:

@@ -9,7 +9,7 @@ from studio import accounts, jobs, paths
 from studio.checkpoints import CheckpointStore
 from studio.errors import ConfigError
 from studio.training.request import TrainRequest
-from studio.training.status import STATUS, alive, is_first_in_line, write_json
+from studio.training.status import STATUS, alive, born, is_first_in_line, write_json
 
 
 @pytest.fixture
@@ -87,9 +87,9 @@ def test_users_share_the_devices_in_the_order_of_their_jobs(started, request_):
     with paths.acting_for("otto"):
         second = paths.runs() / jobs.submit(request_)
     third = paths.runs() / jobs.submit(request_)
-    assert [is_first_in_line(one) for one in (first, second, third)] == [True, False, False]
+    assert [is_first_in_line(one, "cpu") for one in (first, second, third)] == [True, False, False]
     write_json(first / STATUS, {"state": "running", "pid": os.getpid()})
-    assert [is_first_in_line(one) for one in (second, third)] == [True, False]
+    assert [is_first_in_line(one, "cpu") for one in (second, third)] == [True, False]
 
 
 def test_all_that_a_user_made_is_deleted_and_nothing_else(
@@ -105,7 +105,8 @@ def test_all_that_a_user_made_is_deleted_and_nothing_else(
         process = subprocess.Popen(
             [sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True
         )
-        write_json(folder / STATUS, {"state": "running", "pid": process.pid})
+        told = {"state": "running", "pid": process.pid, "born": born(process.pid)}
+        write_json(folder / STATUS, told)
         jobs.submit(replace(request_, tag="waits"))
         write_json(paths.runs() / jobs.jobs()[1].name / STATUS, {"state": "queued", "pid": 2**22})
         found = accounts.belongings()

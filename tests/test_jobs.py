@@ -79,6 +79,17 @@ def test_a_parent_that_does_not_suit_is_refused_at_once(started, request_, make_
     assert jobs.jobs() == started == []
 
 
+def test_more_processes_than_the_machine_has_are_refused(started, request_):
+    with pytest.raises(ConfigError, match=r"5000 processes .* this machine has \d+ cores"):
+        jobs.submit(replace(request_, processes=5000))
+
+
+def test_a_job_that_waits_cannot_be_finished(started, request_):
+    name = jobs.submit(request_)
+    with pytest.raises(TrainingError, match="has not trained anything yet"):
+        jobs.finish(name)
+
+
 def test_progress_is_read_from_the_last_whole_line(started, request_):
     name = jobs.submit(request_)
     lines = [{"step": step, "seconds": step / 2, "loss": 1.5, "stage": "one"} for step in (9, 10)]

@@ -61,9 +61,9 @@ def jitter_light(images: Tensor) -> Tensor:
         As ``images``; gain in [0.7, 1.3], offset in [-0.2, 0.2], one in ten grey.
     """
     count = (len(images), 1, 1, 1)
-    gain = 0.7 + 0.6 * torch.rand(count)
-    offset = 0.4 * torch.rand(count) - 0.2
-    grey = (torch.rand(count) < 0.1).float()
+    gain = 0.7 + 0.6 * together.rand(*count)
+    offset = 0.4 * together.rand(*count) - 0.2
+    grey = (together.rand(*count) < 0.1).float()
     images = torch.lerp(images, images.mean(1, keepdim=True).expand_as(images), grey)
     return (images * gain + offset).clamp(-1, 1)
 
@@ -101,17 +101,17 @@ def jitter_crop(images: Tensor, eyes: Tensor) -> tuple[Tensor, Tensor]:
         35 degrees; beyond the picture its border repeats or is reflected.
     """
     count = len(images)
-    wide = torch.rand(count) < 0.5
+    wide = together.rand(count) < 0.5
     angle = math.radians(1) * torch.where(wide, 35.0, 9.0) * _symmetric(count)
     scale = torch.exp(torch.where(wide, math.log(1.6), math.log(1.15)) * _symmetric(count))
     shift = torch.where(wide, 0.5, 0.14)[:, None] * _symmetric(count, 2)
-    lost = torch.rand(count) < 0.1
+    lost = together.rand(count) < 0.1
     shown_angle = torch.where(lost, angle + math.radians(180) + 1.2 * _symmetric(count), angle)
-    shown_scale = torch.where(lost, scale * (1 + torch.rand(count)), scale)
+    shown_scale = torch.where(lost, scale * (1 + together.rand(count)), scale)
     grid = _grid(images, shown_angle, shown_scale, shift)
     reflected = F.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
     repeated = F.grid_sample(images, grid, padding_mode="border", align_corners=False)
-    moved = torch.where(torch.rand(count, 1, 1, 1) < 0.5, reflected, repeated)
+    moved = torch.where(together.rand(count, 1, 1, 1) < 0.5, reflected, repeated)
     centred = 2 * eyes - 1 - shift[:, None]
     back = torch.einsum("bij,bki->bkj", _rotation(angle), centred) / scale[:, None, None]
     return moved, (back + 1) / 2
@@ -137,9 +137,9 @@ def degrade(images: Tensor) -> Tensor:
     """
     count, _, height, width = images.shape
     coarse = F.interpolate(F.avg_pool2d(images, 2), size=(height, width), mode="bilinear")
-    images = torch.where(torch.rand(count, 1, 1, 1) < 0.2, coarse, images)
-    noise = 0.1 * torch.rand(count, 1, 1, 1) * torch.randn_like(images)
-    images = images + torch.where(torch.rand(count, 1, 1, 1) < 0.3, noise, 0)
+    images = torch.where(together.rand(count, 1, 1, 1) < 0.2, coarse, images)
+    noise = 0.1 * together.rand(count, 1, 1, 1) * together.randn(*images.shape)
+    images = images + torch.where(together.rand(count, 1, 1, 1) < 0.3, noise, 0)
     return (images + 0.1 * _symmetric(count, 3)[:, :, None, None]).clamp(-1, 1)
 
 
@@ -157,13 +157,13 @@ def cover(images: Tensor) -> Tensor:
     top, left = (torch.randint(-height // 4, side, (count, 1, 1)) for side in (height, width))
     high, broad = (torch.randint(4, height // 3, (count, 1, 1)) for _ in range(2))
     covered = (rows >= top) & (rows < top + high) & (columns >= left) & (columns < left + broad)
-    covered &= torch.rand(count, 1, 1) < 0.25
+    covered &= together.rand(count, 1, 1) < 0.25
     colour = _symmetric(count, 3)[:, :, None, None]
     return torch.where(covered[:, None], colour, images)
 
 
 def _symmetric(*shape: int) -> Tensor:
-    return 2 * torch.rand(*shape) - 1
+    return 2 * together.rand(*shape) - 1
 
 
 def _rotation(angle: Tensor) -> Tensor:

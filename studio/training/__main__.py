@@ -12,7 +12,7 @@ import sys
 import time
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -35,10 +35,13 @@ from studio.training.status import (
     STATUS,
     STOP,
     SUCCEEDED,
+    born,
     is_first_in_line,
     write_json,
 )
 
+# Held by the one process that works on a run.
+LOCK = "run.lock"
 # People who look at pictures go first.
 NICENESS = 10
 # How often a waiting process looks whether it is to give up.
@@ -63,8 +66,9 @@ def main(arguments: list[str]) -> int:
         sys.stderr.write(f"There is no run folder {folder}.\n")
         return 2
     try:
-        with _joined() as leads:
-            _work(folder, _read_request(folder), leads=leads)
+        request = _read_request(folder)
+        with _joined(request) as leads:
+            _work(folder, request, leads=leads)
     except Exception as error:
         # Whoever reads the run folder must learn of any failure; the log has the details.
         traceback.print_exc()
@@ -72,20 +76,22 @@ def main(arguments: list[str]) -> int:
         # A mistake is one in all processes, and the first one says it.
         if not known or not int(os.environ.get("RANK", "0")):
             told = str(error) if known else f"{type(error).__name__}: {error}"
-            _write(folder, FAILED, error=told)
+            # A full disk may take no word either; then the process is gone without one.
+            with suppress(OSError):
+                _write(folder, FAILED, error=told)
         return 1
     return 0
 
 
 @contextmanager
-def _joined() -> Iterator[bool]:
+def _joined(request: TrainRequest) -> Iterator[bool]:
     """Join the other processes that torchrun has started, if it has; say whether this one leads."""
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield True
         return
     # The first one may wait for the device for as long as another job takes.
     patience = timedelta(days=30)
-    if torch.cuda.is_available():
+    if pick_device(request.device).type == "cuda":
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
         dist.init_process_group("nccl", timeout=patience)
     else:
@@ -110,8 +116,13 @@ def _work(folder: Path, request: TrainRequest, *, leads: bool) -> None:
         if leads:
             _write(folder, state, **details)
 
-    say(QUEUED)
-    lock = _take_device(folder, pick_device(request.device).type) if leads else None
+    own = FileLock(folder / LOCK)
+    if not together.agree([not leads or _is_free(own)])[0]:
+        # Another process works on this run, and says how it stands.
+        return
+    device = pick_device(request.device).type
+    say(QUEUED, device=device)
+    lock = _take_device(folder, device) if leads else None
     if not together.agree([lock is not None])[0]:
         say(CANCELLED)
         return
@@ -124,6 +135,15 @@ def _work(folder: Path, request: TrainRequest, *, leads: bool) -> None:
         say(SUCCEEDED, checkpoint=str(checkpoint))
 
 
+def _is_free(own: FileLock) -> bool:
+    """Take a run for this process; False where another one has it."""
+    try:
+        own.acquire(timeout=0)
+    except Timeout:
+        return False
+    return True
+
+
 def _take_device(folder: Path, device: str) -> FileLock | None:
     """Wait for the device's lock; None where a stop file came first."""
     place = paths.device_lock(device)
@@ -131,7 +151,7 @@ def _take_device(folder: Path, device: str) -> FileLock | None:
     # The system releases the lock of a process that is killed.
     lock = FileLock(place)
     while not (folder / STOP).exists():
-        if not is_first_in_line(folder):
+        if not is_first_in_line(folder, device):
             time.sleep(PATIENCE)
             continue
         try:
@@ -143,7 +163,9 @@ def _take_device(folder: Path, device: str) -> FileLock | None:
 
 
 def _write(folder: Path, state: str, **details: str) -> None:
-    values: dict[str, Any] = {"state": state, "pid": os.getpid(), "time": time.time(), **details}
+    pid = os.getpid()
+    values: dict[str, Any] = {"state": state, "pid": pid, "born": born(pid), "time": time.time()}
+    values |= details
     write_json(folder / STATUS, values)
 
 

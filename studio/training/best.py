@@ -55,8 +55,11 @@ class Best:
         self.step, self.held_out, self.waited = step, held_out, 0
         if together.rank() == 0:
             partial = self._folder / f"{FILE}.part"
-            save_file(compact(state), partial)
-            partial.replace(self._folder / FILE)
+            try:
+                save_file(compact(state), partial)
+                partial.replace(self._folder / FILE)
+            finally:
+                partial.unlink(missing_ok=True)
 
     def load(self) -> dict[str, Tensor]:
         """Return the state that was kept."""

@@ -22,6 +22,7 @@ from studio import paths
 from studio.data.batch import Batch, DataSpec
 from studio.errors import ConfigError, StudioError, TrainingError
 from studio.methods.base import GradientStage
+from studio.training.parents import Origin
 from studio.training.preparing import Prepared
 from studio.training.request import TrainRequest, pick_device
 
@@ -104,7 +105,8 @@ def measure(request: TrainRequest) -> Estimate:
     Raises:
         StudioError: The request cannot be trained.
     """
-    prepared = Prepared(request, paths.user_checkpoints())
+    root = paths.user_checkpoints()
+    prepared = Prepared(request, root, Origin.of(request, root))
     device, total = pick_device(request.device), 0.0
     for stage, (begin, end) in zip(prepared.stages, pairwise([0, *prepared.ends]), strict=True):
         if isinstance(stage, GradientStage):

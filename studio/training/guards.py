@@ -21,6 +21,8 @@ _TIMES, _LARGE = 100.0, 10.0
 _USUAL = 400
 # Pictures that differ less than this, in parts of what real ones differ, are all the same.
 _COLLAPSED = 0.1
+# Real pictures that differ less than this, of a range of 2, say nothing about made ones.
+_ALIKE = 0.02
 # Above this they have been different once.
 _HEALTHY = 0.3
 # BEGAN's k that stood at a bound for so many steps regulates nothing.
@@ -57,6 +59,8 @@ class Guard:
         self._sizes: dict[str, deque[float]] = {}
         self._loud: dict[str, int] = {}
         self._peak = 0.0
+        # Where pictures were found to be all the same, and not since found to differ.
+        self._flat_since = 0
         self._k_left_zero = False
         self._k_still = 0
 
@@ -72,7 +76,8 @@ class Guard:
         """
         for name, value in terms.items():
             if not math.isfinite(value):
-                raise DivergenceError(f"{name} became {value}", step)
+                # The step before had the weights that gave this.
+                raise DivergenceError(f"{name} became {value}", step - 2)
             self._see_size(step, name, abs(value))
         if "k" in terms:
             self._see_balance(step, terms["k"])
@@ -87,7 +92,7 @@ class Guard:
         if self._loud[name] >= _STEPS:
             raise DivergenceError(
                 f"{name} grew to {size:.3g}, more than {_TIMES:.0f} times what it was",
-                step - _STEPS,
+                step - _STEPS - 1,
             )
         if not is_loud:
             usual.append(size)
@@ -122,12 +127,16 @@ class Guard:
         if not math.isfinite(diversity):
             raise DivergenceError("The model's pictures are no numbers any more", step - 1)
         self._peak = max(self._peak, diversity)
-        late = self._is_late(step)
-        if diversity < _COLLAPSED and (self._peak > _HEALTHY or late):
+        if diversity >= _COLLAPSED or not (self._peak > _HEALTHY or self._is_late(step)):
+            self._flat_since = 0
+        elif not self._flat_since:
+            # Once may be a bad moment.
+            self._flat_since = step
+        else:
             raise DivergenceError(
                 f"The model's pictures are all the same: they differ {diversity:.1%} as much as "
                 "real ones",
-                step - 1,
+                self._flat_since - 1,
             )
 
 
@@ -142,13 +151,15 @@ def measure_diversity(model: nn.Module, batch: Batch, spec: DataSpec) -> float |
 
     Returns:
         The ratio of the mean standard deviations over the pictures: about 1 where the model's are
-        as different as real ones, 0 where all are the same; None where it makes no pictures.
+        as different as real ones, 0 where all are the same; None where it makes no pictures, or
+        where the real ones hardly differ.
     """
     with evaluating(model):
         made = _make(model, batch, spec)
     if made is None or len(batch) < 2:
         return None
-    return float(made.float().std(0).mean() / batch.images.std(0).mean().clamp_min(1e-6))
+    real = batch.images.std(0).mean()
+    return None if real < _ALIKE else float(made.float().std(0).mean() / real)
 
 
 def _make(model: nn.Module, batch: Batch, spec: DataSpec) -> Tensor | None:

@@ -5,19 +5,25 @@ row of a classifier's last layer, is then carried over by name, and begins anew 
 not know the name.
 """
 
+import json
 from collections.abc import Mapping
-from dataclasses import replace
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from studio import together
 from studio.checkpoints import CheckpointStore, load_strict
 from studio.data.batch import DataSpec
 from studio.errors import ConfigError
 from studio.methods.base import Config, GradientStage, Method, Objective
 from studio.training.request import TrainRequest
+from studio.training.status import write_json
 
+ORIGIN = "origin.json"
 _MODEL = "model."
 
 
@@ -43,6 +49,51 @@ def config_of(store: CheckpointStore, request: TrainRequest) -> dict[str, Any]:
             f"from it; set size to {card.spec.size}, not to {request.size}."
         )
     return card.config
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a run needs to know of its parent after its first save, when that may be gone.
+
+    Attributes:
+        config: The configuration that the parent's weights fit; empty where there is no parent.
+        steps: That were taken of it and of all its ancestors.
+        minutes: That these took.
+    """
+
+    config: dict[str, Any]
+    steps: int = 0
+    minutes: float = 0.0
+
+    @classmethod
+    def of(cls, request: TrainRequest, root: Path, folder: Path | None = None) -> "Origin":
+        """Read it from a run folder, or from the parent's card and keep it there.
+
+        Args:
+            request: Of the child.
+            root: Where its checkpoint will stand.
+            folder: The run folder; nothing is kept without one.
+
+        Raises:
+            StudioError: There is no such parent, or it does not suit.
+        """
+        kept = folder / ORIGIN if folder else None
+        with suppress(OSError, ValueError, TypeError):
+            if kept:
+                return cls(**json.loads(kept.read_text(encoding="utf-8")))
+        store = CheckpointStore(root, *CheckpointStore().roots)
+        found = cls(config_of(store, request))
+        if request.parent:
+            card = store.card(request.parent)
+            minutes = card.training.get("minutes", 0)
+            found = replace(
+                found,
+                steps=int(card.training.get("total_steps", card.step)),
+                minutes=float(card.training.get("total_minutes", minutes)),
+            )
+        if kept and together.rank() == 0:
+            write_json(kept, asdict(found))
+        return found
 
 
 class Parent:

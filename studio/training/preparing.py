@@ -18,7 +18,7 @@ from studio.data.joined import JoinedSet
 from studio.errors import ConfigError
 from studio.methods.base import FitStage, GradientStage, Objective, Stage
 from studio.methods.evaluators import AttributeClassifier
-from studio.training.parents import Parent, config_of
+from studio.training.parents import Origin, Parent
 from studio.training.request import TrainRequest, pick_device, pick_precision, read_only
 from studio.training.trainer import Precision, Trainer
 
@@ -42,13 +42,17 @@ class Prepared:
         rest: What is left of objectives by name: critics and the algorithms' own state.
     """
 
-    def __init__(self, request: TrainRequest, root: Path) -> None:
+    def __init__(
+        self, request: TrainRequest, root: Path, origin: Origin, *, anew: bool = True
+    ) -> None:
         """Prepare.
 
         Args:
             request: What to train.
             root: Where the checkpoint will stand; a parent may stand there, too, as in the folder
                 of an experiment.
+            origin: What is known of the parent.
+            anew: Whether training begins; where it goes on, a save has what the parent gave.
 
         Raises:
             StudioError: The request, the data or the parent is not usable.
@@ -56,8 +60,7 @@ class Prepared:
         self.request = request
         self.store = CheckpointStore(root, *CheckpointStore().roots)
         self.method = methods.find(request.method)
-        fields = {**config_of(self.store, request), **request.fields}
-        self.config = self.method.config.from_dict(fields)
+        self.config = self.method.config.from_dict({**origin.config, **request.fields})
         self.device = pick_device(request.device)
         _check_compiler(request, self.device)
         self.data: DataSet = open_set(Path(request.data))
@@ -75,7 +78,7 @@ class Prepared:
         self.model: Any = self.method.model(self.config, self.spec)
         self.rest: dict[str, Tensor] = {}
         self.parent: Parent | None = None
-        if request.parent:
+        if request.parent and anew:
             self.parent = Parent(self.store, request.parent, self.method, self.config, self.spec)
             self.parent.raise_model(self.model)
             self.rest = self.parent.critics
@@ -124,10 +127,13 @@ class Prepared:
 
     def _give_back(self, objective: Objective) -> None:
         """Give an objective the critics that its parent's run left, all of them or none."""
-        left = self.rest.keys() & objective.state_dict().keys()
+        own = objective.state_dict()
+        left = {name: tensor for name, tensor in self.rest.items() if name in own}
         # A stage that the parent's run left out has left nothing, and begins anew.
         if self.parent and (left or len(self.stages) == 1):
             self.parent.raise_critics(objective, self.rest)
+        elif left:
+            objective.load_state_dict({**own, **left})
 
 
 def _check_compiler(request: TrainRequest, device: torch.device) -> None:

@@ -1,5 +1,6 @@
 """What decides a training run, and the device it runs on."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -25,7 +26,7 @@ class TrainRequest:
         batch_size: Pictures per batch; a contrast batch has half of each kind.
         size: Of the pictures, in pixels.
         seed: Of weights, shuffling and noise.
-        device: ``auto``, ``cpu`` or ``cuda``.
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         precision: ``auto``, ``fp32`` or ``bf16``.
         parent: Checkpoint whose averaged weights and critics training starts from, or empty.
         save_every: Steps from save to save; at most these are lost when the process is killed.
@@ -143,6 +144,22 @@ def pick_device(name: str) -> torch.device:
     if not there[name]:
         raise ConfigError(f"This machine has no usable {name} device; choose auto or cpu.")
     return torch.device(name)
+
+
+def check_processes(request: TrainRequest) -> None:
+    """Refuse more processes than this machine can give a device of their own.
+
+    Raises:
+        ConfigError: There are too many.
+    """
+    device = pick_device(request.device).type
+    most = {"cuda": torch.cuda.device_count(), "mps": 1}.get(device, os.cpu_count() or 1)
+    if request.processes > most:
+        what = "cores" if device == "cpu" else "devices"
+        raise ConfigError(
+            f"{request.processes} processes were asked for, and this machine has {most} {what}; "
+            f"ask for {most} at most."
+        )
 
 
 def pick_precision(name: str, device: torch.device) -> str:

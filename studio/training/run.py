@@ -1,6 +1,7 @@
 """From a request to a checkpoint: data, stages in order, saving, exact resume."""
 
 import ctypes
+import errno
 import math
 import sys
 import time
@@ -9,6 +10,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import torch
+from safetensors import SafetensorError
 from torch import Tensor
 
 from studio import courtesy, paths, together
@@ -19,6 +22,7 @@ from studio.methods.base import FitStage, GradientStage, Objective
 from studio.training.best import Best
 from studio.training.guards import DivergenceError, Guard
 from studio.training.heldout import LEAST, HeldOut
+from studio.training.parents import Origin
 from studio.training.preparing import Prepared
 from studio.training.progress import Progress, drop_later
 from studio.training.request import TrainRequest
@@ -75,12 +79,28 @@ def run(
         raise ConfigError(f"There is a checkpoint {request.name} already; choose another tag.")
     if together.rank() == 0:
         write_json(folder / REQUEST, asdict(request))
-    session = _Session(request, folder, root)
-    if not session.train(report):
-        return None
-    if not session.leads:
-        return root / request.name
-    return session.save_checkpoint(root)
+    try:
+        session = _Session(request, folder, root)
+        if not session.train(report):
+            return None
+        if not session.leads:
+            return root / request.name
+        return session.save_checkpoint(root)
+    except (OSError, SafetensorError) as error:
+        if not _is_full(error):
+            raise
+        raise TrainingError(
+            f"There is no space left for {folder} ({error}). The run stands at its last save; free "
+            "some space and resume it."
+        ) from error
+
+
+def _is_full(error: Exception) -> bool:
+    """Say whether an error means that the disk is full."""
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)
+    # What writes tensors keeps the system's number to itself.
+    return "os error 28" in str(error) or "No space left" in str(error)
 
 
 class _Session:
@@ -89,7 +109,10 @@ class _Session:
     def __init__(self, request: TrainRequest, folder: Path, root: Path) -> None:
         self.request = request
         self.folder = folder
-        self.prepared = Prepared(request, root)
+        self.saves = Saves(folder)
+        self.origin = Origin.of(request, root, folder)
+        # Everything is in a save, and the parent may have gone since.
+        self.prepared = Prepared(request, root, self.origin, anew=not self.saves.kept())
         self.stages, self.ends = self.prepared.stages, self.prepared.ends
         self.model, self.rest = self.prepared.model, self.prepared.rest
         self.spec, self.device = self.prepared.spec, self.prepared.device
@@ -98,7 +121,6 @@ class _Session:
         # Steps that were taken when the last stage ended.
         self.taken = 0
         self.leads = together.rank() == 0
-        self.saves = Saves(folder)
         self.held_out = HeldOut(self.data.part("validation"), self.spec, self.device)
         self.parts = 1
         self.best = Best(folder, request.patience)
@@ -195,17 +217,16 @@ class _Session:
                     progress.flush()
                     self._save(done)
 
+            self.progress = progress
             try:
                 self.trainer.fit(self.batches, self._before, after)
+                done = self._start + self.trainer.step
+                ended = self.finishing or self.best.is_over
+                if ended or done < self.ends[self.index]:
+                    self._save(done)
             except DivergenceError as error:
                 raise self._rolled_back(error) from error
-        done = self._start + self.trainer.step
-        if self.finishing or self.best.is_over:
-            self._save(done)
-            return True
-        if done < self.ends[self.index]:
-            self._save(done)
-        return done == self.ends[self.index]
+        return ended or done == self.ends[self.index]
 
     def _before(self, step: int) -> bool:
         """Do what was asked for, and say whether to go on."""
@@ -230,17 +251,14 @@ class _Session:
 
     def _may_finish(self, done: int) -> bool:
         """Say whether what follows could do without the steps that are left."""
-        later = [
-            one.name for one in self.stages[self.index + 1 :] if isinstance(one, GradientStage)
-        ]
-        if later and self.leads:
+        rest = self.stages[self.index + 1 :]
+        later = [one.name for one in rest if isinstance(one, GradientStage)]
+        missing = f"the stage {later[0]} has not begun" if later else ""
+        missing = missing or ("" if done else "nothing was trained yet")
+        if missing and self.leads:
             (self.folder / FINISH).unlink(missing_ok=True)
-            add_note(
-                self.folder,
-                done,
-                f"It cannot end here: the stage {later[0]} has not begun. It goes on.",
-            )
-        return not later
+            add_note(self.folder, done, f"It cannot end here: {missing}. It goes on.")
+        return not missing
 
     def _line(self, done: int, terms: Terms) -> dict[str, Any]:
         """Return what is written of a step."""
@@ -342,18 +360,25 @@ class _Session:
 
     def _save(self, step: int) -> None:
         """Keep everything that the next step depends on, and show what the model does."""
+        left = {f"rest.{name}": tensor for name, tensor in self.rest.items()}
+        state = {**self.trainer.state_dict(), **left}
+        broken = [name for name, one in state.items() if not torch.isfinite(one).all()]
+        if broken:
+            raise DivergenceError(
+                f"{broken[0]} has values that are no numbers", self.trainer.step - 1
+            )
         if not self.leads:
             return
-        left = {f"rest.{name}": tensor for name, tensor in self.rest.items()}
+        self.progress.flush()
         save = Save(
             step=step,
             file=f"{step:08d}.{STATE}",
             stage=self.index,
             position=self.batches.position,
             seconds=self._elapsed(),
-            facts={"best": self.best.to_dict()},
+            facts={"best": self.best.to_dict(), "data": self.data.digest},
         )
-        self.saves.write(save, {**self.trainer.state_dict(), **left})
+        self.saves.write(save, state)
         self._draw_samples(step)
 
     def _draw_samples(self, step: int) -> None:
@@ -373,8 +398,7 @@ class _Session:
                     (self.folder / old).unlink(missing_ok=True)
                 self._tell_attributes()
             return
-        save = saves[0]
-        state = self.saves.read(save)
+        save, state = self._readable(saves)
         try:
             self._enter(save.stage)
             self.trainer.load_state_dict(state, save.step - self._start)
@@ -389,8 +413,27 @@ class _Session:
         self.seconds = save.seconds
         self.parts = self.trainer.parts
         self.best.restore(save.facts.get("best", {}))
+        if save.facts.get("data", self.data.digest) != self.data.digest:
+            self._note(
+                save.step, f"{self.data.name} was changed since this save; it goes on with it."
+            )
         if self.leads:
             drop_later(self.folder, save.step)
+
+    def _readable(self, saves: list[Save]) -> tuple[Save, dict[str, Tensor]]:
+        """Return the newest save whose tensors can be read.
+
+        Raises:
+            TrainingError: None can.
+        """
+        for save, is_last in ((one, one is saves[-1]) for one in saves):
+            try:
+                return save, self.saves.read(save)
+            except TrainingError as error:
+                if is_last:
+                    raise
+                self._note(save.step, f"{error} It goes on from the save before.")
+        raise ValueError("There are no saves.")
 
     def save_checkpoint(self, root: Path) -> Path:
         """Write the finished checkpoint; critics in half precision, they only start training."""
@@ -424,12 +467,11 @@ class _Session:
 
     def _totals(self) -> dict[str, float]:
         """Add this run's steps and minutes to those of all its ancestors."""
-        steps, minutes = self.taken, self.seconds_taken() / 60
-        if self.request.parent:
-            card = self.prepared.store.card(self.request.parent)
-            steps += card.training.get("total_steps", card.step)
-            minutes += card.training.get("total_minutes", card.training.get("minutes", 0))
-        return {"total_steps": steps, "total_minutes": round(minutes, 1)}
+        minutes = self.origin.minutes + self.seconds_taken() / 60
+        return {
+            "total_steps": self.origin.steps + self.taken,
+            "total_minutes": round(minutes, 1),
+        }
 
     def seconds_taken(self) -> float:
         """Return the seconds of training, over all processes."""

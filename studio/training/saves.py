@@ -1,6 +1,7 @@
 """The saved states of a run: the newest, and the one before it for when that turns out bad."""
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -58,7 +59,7 @@ class Saves:
         try:
             values = json.loads(path.read_text(encoding="utf-8"))
             older = values.pop("previous", None)
-            return [Save(**one) for one in (values, older) if one]
+            return [_checked(Save(**one)) for one in (values, older) if one]
         except (OSError, ValueError, TypeError, AttributeError) as error:
             raise TrainingError(
                 f"{CARD} in {self.folder} cannot be used ({error}): it was changed or damaged. "
@@ -75,6 +76,9 @@ class Saves:
         partial = self.folder / f"{save.file}.part"
         try:
             save_file(compact(tensors), partial)
+            # After a power cut the list must not name a file whose bytes never came to the disk.
+            with partial.open("rb") as file:
+                os.fsync(file.fileno())
             partial.replace(self.folder / save.file)
             self._list([save, *earlier[:1]])
         except (OSError, SafetensorError) as error:
@@ -122,3 +126,19 @@ class Saves:
         for file in self.folder.glob(f"*.{STATE}"):
             if file.name not in named:
                 file.unlink()
+
+
+def _checked(save: Save) -> Save:
+    """Refuse what somebody wrote by hand.
+
+    Raises:
+        TypeError: A value is of another type.
+    """
+    whole = (save.step, save.stage, save.position)
+    if not all(type(one) is int and one >= 0 for one in whole):
+        raise TypeError("a step, a stage or a position is no whole number")
+    if not isinstance(save.file, str) or Path(save.file).name != save.file:
+        raise TypeError("a file is no name")
+    if not isinstance(save.seconds, int | float) or not isinstance(save.facts, dict):
+        raise TypeError("seconds are no number, or facts are none")
+    return save

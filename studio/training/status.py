@@ -1,10 +1,11 @@
 """What a run folder says about its process, and whether that process is still there."""
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from studio import paths
 
@@ -19,7 +20,20 @@ QUEUED, RUNNING, PAUSED = "queued", "running", "paused"
 SUCCEEDED, FAILED, CANCELLED = "succeeded", "failed", "cancelled"
 # A process is at work on a run, or waits for its device.
 LIVE = frozenset({QUEUED, RUNNING})
+# Seconds by which two readings of when a process began may differ.
+_SAME = 2.0
 GONE = "The process ended without a word: it was killed, or the machine went down. Resume the job."
+
+
+def born(pid: int) -> float:
+    """Return when a process began, seconds of the epoch; 0 where there is none.
+
+    Numbers of processes are given out again, after a restart of the machine from the beginning.
+    """
+    try:
+        return float(psutil.Process(pid).create_time())
+    except psutil.Error:
+        return 0.0
 
 
 def read_status(folder: Path) -> dict[str, Any]:
@@ -31,24 +45,32 @@ def read_status(folder: Path) -> dict[str, Any]:
     try:
         told = json.loads((folder / STATUS).read_text(encoding="utf-8"))
         state, pid = str(told["state"]), int(told["pid"])
+        begun = float(told.get("born", 0))
     except (OSError, ValueError, KeyError, TypeError):
         return {"state": ""}
-    if state in LIVE and not alive(pid):
+    if state in LIVE and not alive(pid, begun):
         return {**told, "state": FAILED, "error": GONE}
     return {**told, "state": state}
 
 
-def alive(pid: int) -> bool:
-    """Say whether a process is there and has not ended."""
+def alive(pid: int, begun: float = 0.0) -> bool:
+    """Say whether a process is there and has not ended.
+
+    Args:
+        pid: Its number.
+        begun: When it began, as :func:`born` said; another process may have its number by now. 0
+            where that is not known.
+    """
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        process = psutil.Process(pid)
+        # One that has ended stays in the table until its parent asks for it.
+        if process.status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD):
+            return False
+        return not begun or abs(process.create_time() - begun) < _SAME
+    except psutil.NoSuchProcess:
         return False
-    except PermissionError:
+    except psutil.AccessDenied:
         return True
-    stat = Path(f"/proc/{pid}/stat")
-    # One that has ended stays in the table until its parent asks for it.
-    return not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] not in "ZX"
 
 
 def write_json(path: Path, values: Mapping[str, Any]) -> None:
@@ -90,9 +112,16 @@ def _parsed(line: str) -> dict[str, Any] | None:
     return values if isinstance(values, dict) else None
 
 
-def is_first_in_line(folder: Path) -> bool:
-    """Say whether no run of anyone on this machine, with an earlier name, waits for a device."""
+def is_first_in_line(folder: Path, device: str) -> bool:
+    """Say whether no run of anyone on this machine, with an earlier name, waits for a device.
+
+    Args:
+        folder: Of the run.
+        device: Its kind, such as ``cpu``.
+    """
     places = {folder.parent, *paths.all_runs()}
     runs = [one for place in places if place.is_dir() for one in place.iterdir()]
     earlier = (one for one in runs if one.name < folder.name and one.is_dir())
-    return not any(read_status(one)["state"] == QUEUED for one in earlier)
+    told = (read_status(one) for one in earlier)
+    # Who does not say what it waits for may wait for this one.
+    return not any(one["state"] == QUEUED and one.get("device", device) == device for one in told)

@@ -141,14 +141,19 @@ class Trainer:
 
         An objective draws its batch and asks for one update after another, all of which hold on to
         what the first one computed. So each part is brought anew to the update whose turn it is,
-        with the random numbers that it had before; what lies before is computed again and not
-        learnt from. The step is another one than the undivided: statistics are those of parts.
+        with the random numbers and the counts that it had before; what lies before is computed
+        again and not learnt from, so that n updates cost n (n + 1) / 2 forward passes. The step is
+        another one than the undivided: statistics are those of parts.
         """
         terms: Terms = {}
         seed = int(torch.randint(2**62, ()))
+        begun = [buffer.clone() for buffer in self.objective.buffers()]
         for turn in itertools.count():
             player, found = "", []
             for part in range(self.parts):
+                # What the algorithm counts, it counts once in a step, however often it is replayed.
+                for buffer, value in zip(self.objective.buffers(), begun, strict=True):
+                    buffer.copy_(value)
                 with self._own_randomness(seed + part):
                     updates = self._updates(drawn.part(part, self.parts))
                     update = next(itertools.islice(updates, turn, None), None)
@@ -198,7 +203,9 @@ class Trainer:
         whole = torch.stack([one.float().to(self.device) for one in values])
         loss, lr_scale, *terms = together.average(whole).tolist()
         if not math.isfinite(loss):
-            raise DivergenceError(f"The loss of the {update.player} became {loss}", self.step)
+            # What was saved after the last step has the weights that gave this.
+            text = f"The loss of the {update.player} became {loss}"
+            raise DivergenceError(text, self.step - 1)
         return lr_scale, dict(zip(update.terms, terms, strict=True))
 
     def _clear(self, player: str) -> None:
@@ -252,6 +259,8 @@ class Trainer:
         state["random.cpu"] = torch.get_rng_state()
         if self.device.type == "cuda":
             state["random.cuda"] = torch.cuda.get_rng_state(self.device)
+        if self.device.type == "mps":
+            state["random.mps"] = torch.mps.get_rng_state()
         return state
 
     def load_state_dict(self, state: Mapping[str, Tensor], step: int) -> None:
@@ -275,6 +284,8 @@ class Trainer:
         torch.set_rng_state(state["random.cpu"].cpu())
         if self.device.type == "cuda":
             torch.cuda.set_rng_state(state["random.cuda"].cpu(), self.device)
+        if self.device.type == "mps":
+            torch.mps.set_rng_state(state["random.mps"].cpu())
         # Saves of earlier versions knew no parts.
         self.parts = int(state.get("parts", 1))
         self.step = step

@@ -30,7 +30,8 @@ def test_usual_losses_pass():
 def test_a_term_that_is_no_number_is_named(value):
     with pytest.raises(DivergenceError, match=f"nulling became {value}") as caught:
         Guard(100).see(7, {"loss": 1.0, "nulling": value})
-    assert caught.value.since == 7
+    # A save of step 6 has the weights that gave it.
+    assert caught.value.since == 5
 
 
 @pytest.mark.parametrize("sign", [1, -1])
@@ -39,7 +40,7 @@ def test_a_term_that_explodes_is_named_with_where_it_began(sign):
     watch(guard, range(100), lambda step: {"loss": 0.5})
     with pytest.raises(DivergenceError, match=r"loss grew to .*100 times") as caught:
         watch(guard, range(100, 200), lambda step: {"loss": sign * 0.5 * 2 ** (step - 99)})
-    assert 100 <= caught.value.since < 120
+    assert 99 <= caught.value.since < 120
 
 
 @pytest.mark.parametrize("bound", [0.0, 1.0])
@@ -64,16 +65,20 @@ def test_pictures_that_were_different_and_are_all_the_same_are_noticed():
     # At the beginning they are all the same, too.
     for step, diversity in ((10, 0.02), (20, 0.2), (30, 0.6), (40, None), (50, 0.15)):
         guard.see_samples(step, diversity)
-    with pytest.raises(DivergenceError, match=r"differ 5\.0% as much") as caught:
-        guard.see_samples(60, 0.05)
-    assert caught.value.since == 59
+    # Once may be a bad moment, after which all is well again.
+    for step, diversity in ((60, 0.05), (70, 0.3), (80, 0.05)):
+        guard.see_samples(step, diversity)
+    with pytest.raises(DivergenceError, match=r"differ 4\.0% as much") as caught:
+        guard.see_samples(90, 0.04)
+    assert caught.value.since == 79
 
 
 def test_pictures_that_never_become_different_are_noticed_when_it_is_late():
     guard = Guard(4000)
-    guard.see_samples(2000, 0.05)
+    for step in (1000, 2000, 2001):
+        guard.see_samples(step, 0.05)
     with pytest.raises(DivergenceError, match="all the same"):
-        guard.see_samples(2001, 0.05)
+        guard.see_samples(2002, 0.05)
     with pytest.raises(DivergenceError, match="no numbers"):
         Guard(100).see_samples(1, float("nan"))
 
@@ -120,6 +125,8 @@ def test_diversity_is_1_for_a_mirror_and_0_for_one_picture(batch):
     assert measure_diversity(Painter(), batch, SPEC) == 0
     assert measure_diversity(Maker(), batch, SPEC) > 1
     assert measure_diversity(nn.Linear(1, 1), batch, SPEC) is None
+    alike = batch.select(torch.zeros(6, dtype=torch.long))
+    assert measure_diversity(Toy(0.0), alike, SPEC) is None
 
 
 def test_measuring_leaves_every_layer_in_its_mode(batch):

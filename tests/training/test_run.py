@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -277,7 +278,8 @@ def test_a_process_waits_for_its_device_and_can_be_cancelled_there(job, monkeypa
     original = FileLock.acquire
 
     def acquire(self, *arguments, **options):
-        waits.append(status(job)["state"])
+        if Path(self.lock_file).parent != job:
+            waits.append(status(job)["state"])
         if len(waits) == 3:
             (job / STOP).touch()
         return original(self, *arguments, **options)

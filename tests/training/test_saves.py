@@ -59,7 +59,13 @@ def test_a_full_disk_is_one_sentence_and_costs_no_save(saves, monkeypatch):
     assert not list(saves.folder.glob("*.part"))
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"step": 3}', '{"step": 1, "other": 2}'])
+ODD = '{"step": "9", "file": "a", "stage": 0, "position": 1, "seconds": 2, "facts": {}}'
+OUTSIDE = ODD.replace('"9"', "9").replace('"a"', '"../a"')
+
+
+@pytest.mark.parametrize(
+    "text", ["{", "[]", '{"step": 3}', '{"step": 1, "other": 2}', ODD, OUTSIDE]
+)
 def test_a_list_that_was_edited_is_refused(saves, text):
     (saves.folder / CARD).write_text(text)
     with pytest.raises(TrainingError, match=r"was changed or damaged\. Clone the job"):

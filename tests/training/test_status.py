@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from studio.training.status import STATUS, alive, is_first_in_line, read_status
+from studio.training.status import STATUS, alive, born, is_first_in_line, read_status
 
 
 @pytest.fixture
@@ -51,11 +51,27 @@ def test_a_damaged_status_is_none(tmp_path, text):
 
 def test_only_waiting_runs_with_earlier_names_come_first(tmp_path, ended):
     own = put(tmp_path / "b", state="queued", pid=os.getpid())
-    assert is_first_in_line(own)
+    assert is_first_in_line(own, "cpu")
     put(tmp_path / "c", state="queued", pid=os.getpid())
     put(tmp_path / "a0", state="running", pid=os.getpid())
     put(tmp_path / "a1", state="queued", pid=ended)
     (tmp_path / "a.lock").touch()
-    assert is_first_in_line(own)
+    assert is_first_in_line(own, "cpu")
     put(tmp_path / "a2", state="queued", pid=os.getpid())
-    assert not is_first_in_line(own)
+    assert not is_first_in_line(own, "cpu")
+
+
+def test_who_waits_for_another_device_is_in_nobodys_way(tmp_path):
+    own = put(tmp_path / "b", state="queued", pid=os.getpid())
+    put(tmp_path / "a", state="queued", pid=os.getpid(), device="cuda")
+    assert is_first_in_line(own, "cpu")
+    assert not is_first_in_line(own, "cuda")
+
+
+def test_another_process_of_the_same_number_is_not_taken_for_it(tmp_path):
+    own = os.getpid()
+    assert alive(own, born(own))
+    assert not alive(own, born(own) - 1000)
+    folder = put(tmp_path / "old", state="running", pid=own, born=born(own) - 1000)
+    assert read_status(folder)["state"] == "failed"
+    assert born(2**22 + 1) == 0

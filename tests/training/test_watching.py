@@ -1,10 +1,12 @@
 """What people ask of a run while it goes on, and what it notices by itself."""
 
 import csv
+import errno
 import json
 import shutil
 from dataclasses import replace
 from itertools import count
+from pathlib import Path
 
 import pytest
 import torch
@@ -209,11 +211,90 @@ def test_a_run_that_goes_wrong_before_a_save_says_so(request_, tmp_path, monkeyp
 
 
 def test_collapsed_pictures_are_not_saved_over_good_ones(request_, tmp_path, monkeypatch):
-    results = iter([0.8, 0.8, 0.01])
+    results = iter([0.8, 0.8, 0.01, 0.01])
     monkeypatch.setattr(HeldOut, "diversity", lambda self, model: next(results))
-    with pytest.raises(TrainingError, match=r"all the same.* at step 6: .*last good save, step 4"):
+    with pytest.raises(TrainingError, match=r"all the same.* at step 8: .*last good save, step 4"):
+        run(replace(request_, steps=10), tmp_path)
+    assert [one.step for one in Saves(tmp_path).kept()] == [4]
+
+
+def test_weights_that_are_no_numbers_are_never_saved(request_, tmp_path, monkeypatch):
+    original = Trainer._whole
+
+    def spoil(self, drawn):
+        terms = original(self, drawn)
+        if self.step == 5:
+            with torch.no_grad():
+                next(iter(self.objective.critic_with.parameters()))[0] = float("nan")
+        return terms
+
+    monkeypatch.setattr(Trainer, "_whole", spoil)
+    with pytest.raises(TrainingError, match=r"no numbers at step 6: .*last good save, step 4"):
         run(replace(request_, steps=10), tmp_path)
     assert [one.step for one in Saves(tmp_path).kept()] == [4, 2]
+
+
+def test_a_loss_that_a_save_s_own_weights_give_is_not_gone_back_to(request_, tmp_path, monkeypatch):
+    original = Trainer._updates
+
+    def diverge(self, batches):
+        for update in original(self, batches):
+            yield replace(update, loss=update.loss * (float("nan") if self.step == 4 else 1))
+
+    monkeypatch.setattr(Trainer, "_updates", diverge)
+    with pytest.raises(TrainingError, match=r"last good save, step 2"):
+        run(replace(request_, steps=10), tmp_path)
+
+
+def test_a_parent_that_goes_while_its_child_trains_is_not_missed(request_, tmp_path):
+    run(request_, tmp_path / "parent")
+    straight = replace(request_, tag="straight", parent="genegan.test")
+    run(straight, tmp_path / "straight")
+    child = replace(straight, tag="child")
+    assert run(child, tmp_path / "child", report=asking(tmp_path / "child", stop=2)) is None
+    shutil.rmtree(paths.user_checkpoints() / "genegan.test")
+    (tmp_path / "child" / STOP).unlink()
+    run(child, tmp_path / "child")
+    assert same(weights("genegan.child"), weights("genegan.straight"))
+    assert card_of(child).training["total_steps"] == 8
+
+
+def test_where_the_newest_save_is_damaged_the_one_before_serves(request_, tmp_path):
+    request = replace(request_, steps=8)
+    assert run(request, tmp_path, report=asking(tmp_path, stop=6)) is None
+    (tmp_path / STOP).unlink()
+    newest = Saves(tmp_path).kept()[0]
+    (tmp_path / newest.file).write_bytes(b"")
+    run(request, tmp_path)
+    assert "cannot be read" in notes(tmp_path)[0]
+    assert "It goes on from the save before." in notes(tmp_path)[0]
+    run(replace(request, tag="straight"), tmp_path / "straight")
+    assert same(weights("genegan.test"), weights("genegan.straight"))
+
+
+def test_a_full_disk_is_one_sentence_wherever_it_is_noticed(request_, tmp_path, monkeypatch):
+    def full(self, step):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(run_module._Session, "_draw_samples", full)
+    with pytest.raises(TrainingError, match="There is no space left"):
+        run(request_, tmp_path)
+
+
+def test_data_that_changed_in_between_is_noted(request_, tmp_path):
+    assert run(request_, tmp_path, report=asking(tmp_path, stop=2)) is None
+    (tmp_path / STOP).unlink()
+    table = Path(request_.data) / TABLE
+    table.write_text(table.read_text() + "\n")
+    run(request_, tmp_path)
+    assert "was changed since this save" in notes(tmp_path)[0]
+
+
+def test_nothing_that_was_not_trained_becomes_a_checkpoint(request_, tmp_path):
+    tmp_path.joinpath(FINISH).touch()
+    run(request_, tmp_path)
+    assert card_of(request_).step == 4
+    assert notes(tmp_path) == ["It cannot end here: nothing was trained yet. It goes on."]
 
 
 def test_a_run_that_divides_its_batches_says_so_once(request_, tmp_path, monkeypatch):
