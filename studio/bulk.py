@@ -12,6 +12,7 @@ from studio.errors import ConfigError, FaceError, StudioError
 from studio.faces.align import Alignment
 from studio.faces.detect import EyeRefiner, find_faces, misalignment
 from studio.images import Picture, read_photo
+from studio.recipes import Choice, donor_role, donors_of
 
 PHOTOGRAPHS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".heic", ".heif"})
 HINT = "Give a crop as X,Y,SIDE,ANGLE, or --aligned if it is one already."
@@ -48,10 +49,13 @@ def _in_folder(folder: Path) -> list[Path]:
 class Reader:
     """Reads photographs and finds the face in each; the latest ones stay in memory."""
 
-    _KEPT = 4
-
     def __init__(
-        self, refine: EyeRefiner | None, *, aligned: bool, note: Callable[[str], None]
+        self,
+        refine: EyeRefiner | None,
+        *,
+        aligned: bool,
+        note: Callable[[str], None],
+        keep: int = 4,
     ) -> None:
         """Start empty.
 
@@ -59,10 +63,12 @@ class Reader:
             refine: Our eye regressor, or None where it is not there.
             aligned: Whether the pictures are aligned crops already.
             note: Gets a sentence about what the person should know, such as a second face.
+            keep: Photographs that stay in memory.
         """
         self._refine = refine
         self._aligned = aligned
         self._note = note
+        self._keep = keep
         self._subjects: dict[Path, Subject] = {}
         self._failures: dict[Path, StudioError] = {}
 
@@ -79,16 +85,18 @@ class Reader:
         # Another attempt would cost the same time and say the same.
         if path in self._failures:
             raise self._failures[path]
-        if path not in self._subjects:
+        subject = self._subjects.pop(path, None)
+        if subject is None:
             try:
                 subject = self._open(path, box)
             except StudioError as error:
                 self._failures[path] = error
                 raise
-            while len(self._subjects) >= self._KEPT:
+            while len(self._subjects) >= self._keep:
                 self._subjects.pop(next(iter(self._subjects)))
-            self._subjects[path] = subject
-        return self._subjects[path]
+        # What was asked for last is kept longest: donors that go with every picture stay.
+        self._subjects[path] = subject
+        return subject
 
     def _open(self, path: Path, box: Box | None) -> Subject:
         try:
@@ -118,12 +126,17 @@ class Reader:
 
 
 def reader_for(
-    models: ModelCache, checkpoint: str, *, aligned: bool, note: Callable[[str], None]
+    models: ModelCache,
+    checkpoint: str,
+    *,
+    aligned: bool,
+    note: Callable[[str], None],
+    keep: int = 4,
 ) -> Reader:
     """Return a reader of pictures for a checkpoint: one of other things looks for no faces."""
     faces = models.store.card(checkpoint).spec.shows_faces
     refine = editing.eye_refiner(models) if faces else None
-    return Reader(refine, aligned=aligned or not faces, note=note)
+    return Reader(refine, aligned=aligned or not faces, note=note, keep=keep)
 
 
 def read_each(
@@ -228,9 +241,10 @@ class Edit:
     Attributes:
         checkpoints: In order; each works on the picture that the one before it made.
         remove: Take the object away instead of swapping it in.
-        strength: Of a swap, in [-1, 2].
+        strength: Of a swap, in [-1, 2]; of parts, in [0, 2].
         output: As in :class:`studio.recipes.Recipe`.
         boxes: Crops by ``receiver`` and ``donor``, where the person gave them.
+        parts: What is taken from the donor; by default what the checkpoint swaps.
     """
 
     checkpoints: tuple[str, ...]
@@ -238,20 +252,26 @@ class Edit:
     strength: float
     output: str
     boxes: Mapping[str, Box | None]
+    parts: tuple[str, ...] = ()
 
     def steps(self, donors: int) -> list[dict[str, Any]]:
         """Return a recipe's steps for a number of donors."""
         if self.remove:
             return [{"checkpoint": name, "kind": "remove"} for name in self.checkpoints]
         return [
-            {
-                "checkpoint": name,
-                "kind": "swap",
-                "donors": (_role(min(number, donors)),),
-                "strength": self.strength,
-            }
+            self._step(name, donor_role(min(number, donors)))
             for number, name in enumerate(self.checkpoints, 1)
         ]
+
+    def _step(self, checkpoint: str, donor: str) -> dict[str, Any]:
+        step: dict[str, Any] = {"checkpoint": checkpoint, "donors": (donor,)}
+        if self.parts:
+            return {**step, "kind": "transfer", "parts": self.choices(donor)}
+        return {**step, "kind": "swap", "strength": self.strength}
+
+    def choices(self, donor: str) -> dict[str, Choice]:
+        """Return what a transfer takes from a donor."""
+        return {part: Choice.take(donor, self.strength) for part in self.parts}
 
 
 @dataclass(frozen=True)
@@ -281,11 +301,35 @@ class Sliders:
         return [{"checkpoint": self.checkpoint, "kind": "edit", **step}]
 
 
-def _role(number: int) -> str:
-    return "donor" if number == 1 else f"donor{number}"
+@dataclass(frozen=True)
+class Parts:
+    """Parts of other pictures that every receiver gets.
+
+    Attributes:
+        checkpoint: What takes them.
+        choices: By part.
+        moves: Steps by name of one's own directions.
+        output: As in :class:`studio.recipes.Recipe`.
+        boxes: As for :class:`Edit`.
+    """
+
+    checkpoint: str
+    choices: Mapping[str, Choice]
+    moves: Mapping[str, float]
+    output: str
+    boxes: Mapping[str, Box | None]
+
+    def steps(self, donors: int) -> list[dict[str, Any]]:
+        """Return the one step of a recipe."""
+        del donors
+        step = {"donors": donors_of(self.choices), "parts": self.choices, "moves": self.moves}
+        return [{"checkpoint": self.checkpoint, "kind": "transfer", **step}]
 
 
-def carry_out(task: Task, edit: Edit | Sliders, models: ModelCache, reader: Reader) -> None:
+AnyEdit = Edit | Sliders | Parts
+
+
+def carry_out(task: Task, edit: AnyEdit, models: ModelCache, reader: Reader) -> None:
     """Make one result and write it, with its recipe in the PNG's text.
 
     Raises:
@@ -293,7 +337,7 @@ def carry_out(task: Task, edit: Edit | Sliders, models: ModelCache, reader: Read
     """
     subjects = {"receiver": reader.read(task.receiver, edit.boxes.get("receiver"))}
     for number, donor in enumerate(task.donors, 1):
-        subjects[_role(number)] = reader.read(donor, edit.boxes.get("donor"))
+        subjects[donor_role(number)] = reader.read(donor, edit.boxes.get("donor"))
     recipe = editing.record(models, subjects, edit.steps(len(task.donors)), edit.output)
     result = editing.replay(models, recipe, subjects)
     task.output.parent.mkdir(parents=True, exist_ok=True)
@@ -303,7 +347,7 @@ def carry_out(task: Task, edit: Edit | Sliders, models: ModelCache, reader: Read
 
 
 def carry_out_all(
-    tasks: Sequence[Task], edit: Edit | Sliders, models: ModelCache, reader: Reader
+    tasks: Sequence[Task], edit: AnyEdit, models: ModelCache, reader: Reader
 ) -> tuple[list[dict[str, Any]], dict[str, str]]:
     """Make many results.
 

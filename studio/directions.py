@@ -4,27 +4,23 @@ A direction leads from the mean of the examples without something to the mean of
 unit is the data's own spread along it, so that one step means as much on every slider.
 """
 
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
-from studio import paths
-from studio.errors import ConfigError, DataError
+from studio import named, paths
+from studio.errors import ConfigError
 from studio.latents import Latents
 from studio.metrics.attributes import separation
+from studio.named import Shelf
 
 # Examples of each kind; fewer say more about themselves than about what they share.
 FEWEST = 8
-MOST_LETTERS = 40
-_FACTS = "direction"
+MOST_LETTERS = named.MOST_LETTERS
 _UNITS = ("data", "examples", "pair")
 
 
@@ -160,43 +156,28 @@ def _separation(positive: Tensor, negative: Tensor) -> float:
     return separation(np.array(scores[0]), np.array(scores[1]))
 
 
+_SHELF = Shelf(
+    "slider", "direction", paths.directions, lambda facts: facts["measured_in"] in _UNITS
+)
+
+
 def check_label(name: str) -> None:
     """Refuse names that cannot be shown or kept.
 
     Raises:
         ConfigError: It is empty, too long, or has other characters than letters, digits and spaces.
     """
-    if not _file_name(name) or len(name) > MOST_LETTERS or not name.isprintable():
-        raise ConfigError(
-            f"{name!r} is no name for a slider; give 1 to {MOST_LETTERS} letters, digits and "
-            "spaces."
-        )
-
-
-def _file_name(name: str) -> str:
-    words = "".join(letter if letter.isalnum() else " " for letter in name.lower()).split()
-    return "-".join(words)
+    _SHELF.check(name)
 
 
 def names(checkpoint: str = "") -> list[str]:
     """List the person's directions, of one checkpoint if asked; damaged files are left out."""
-    found = []
-    for path in sorted(paths.directions().glob("*.safetensors")):
-        try:
-            facts = _facts(path)
-        except DataError:
-            continue
-        if checkpoint in ("", facts["checkpoint"]):
-            found.append(str(facts["name"]))
-    return found
+    return _SHELF.names(checkpoint)
 
 
 def belongs(name: str, checkpoint: str) -> bool:
     """Say whether there is a direction of that name, whole, and of that checkpoint."""
-    try:
-        return bool(_facts(_path(name))["checkpoint"] == checkpoint)
-    except (ConfigError, DataError):
-        return False
+    return _SHELF.belongs(name, checkpoint)
 
 
 def load(name: str) -> Direction:
@@ -205,36 +186,18 @@ def load(name: str) -> Direction:
     Raises:
         DataError: There is none of that name, or its file is damaged.
     """
-    path = _path(name)
-    if not path.is_file():
-        known = ", ".join(names()) or "none"
-        raise DataError(f"There is no slider {name!r} of your own; there are {known}.")
-    facts = _facts(path)
-    with safe_open(path, "pt") as file:
-        unit = Latents({part: file.get_tensor(part) for part in facts["parts"]})
+    facts, unit = _SHELF.load(name)
     score = facts["separation"]
     return Direction(
         facts["name"],
         facts["checkpoint"],
         facts["checkpoint_hash"],
-        unit,
+        Latents(unit),
         facts["deviation"],
         facts["measured_in"],
         float("nan") if score is None else score,
         tuple(facts["examples"]),
     )
-
-
-def _facts(path: Path) -> dict[str, Any]:
-    try:
-        with safe_open(path, "pt") as file:
-            facts = json.loads((file.metadata() or {})[_FACTS])
-            missing = set(facts["parts"]) - set(file.keys())
-        if missing or facts["measured_in"] not in _UNITS:
-            raise KeyError(str(missing or facts["measured_in"]))
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise DataError(f"The slider in {path.name} is damaged: {error}.") from error
-    return dict(facts)
 
 
 def save(direction: Direction) -> Path:
@@ -243,32 +206,12 @@ def save(direction: Direction) -> Path:
     Raises:
         ConfigError: There is one of that name already.
     """
-    path = _path(direction.name)
-    if path.exists():
-        raise ConfigError(
-            f"There is a slider {direction.name!r} already; choose another name or delete it."
-        )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _write(direction, path)
-    return path
-
-
-def _write(direction: Direction, path: Path) -> None:
-    facts = {**direction.facts(), "parts": list(direction.unit)}
-    parts: Mapping[str, Tensor] = direction.unit.parts
-    beside = path.with_suffix(".part")
-    save_file(
-        {part: tensor.contiguous() for part, tensor in parts.items()},
-        beside,
-        metadata={_FACTS: json.dumps(facts)},
-    )
-    beside.replace(path)
+    return _SHELF.save(direction.facts(), direction.unit.parts)
 
 
 def follow(checkpoint: str, renamed: str) -> None:
     """Let the directions of a checkpoint belong to its new name."""
-    for name in names(checkpoint):
-        _write(replace(load(name), checkpoint=renamed), _path(name))
+    _SHELF.follow(checkpoint, renamed)
 
 
 def delete(name: str) -> None:
@@ -277,10 +220,4 @@ def delete(name: str) -> None:
     Raises:
         DataError: There is none of that name.
     """
-    load(name)
-    _path(name).unlink()
-
-
-def _path(name: str) -> Path:
-    check_label(name)
-    return paths.directions() / f"{_file_name(name)}.safetensors"
+    _SHELF.delete(name)

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from studio import directions, paths
+from studio import bank, directions, paths
 from studio.checkpoints import CheckpointStore, check_name
 from studio.errors import CheckpointError
 
@@ -40,7 +40,7 @@ class Deleted:
 
 
 def rename(store: CheckpointStore, name: str, tag: str) -> str:
-    """Give one of the person's own checkpoints another tag; its sliders go with it.
+    """Give one of the person's own checkpoints another tag; what was made with it follows.
 
     Checkpoints that were trained from it say the old name further on: it is where they come from.
 
@@ -65,6 +65,7 @@ def rename(store: CheckpointStore, name: str, tag: str) -> str:
         target = folder.rename(folder.with_name(renamed))
         replace(card, name=renamed).write(target)
         directions.follow(name, renamed)
+        bank.follow(name, renamed)
     return renamed
 
 

@@ -90,6 +90,11 @@ def directions() -> Path:
     return home() / "directions"
 
 
+def bank() -> Path:
+    """Return the folder of the parts that the person saved."""
+    return home() / "bank"
+
+
 def trash() -> Path:
     """Return the folder of what the person deleted and can still get back."""
     return home() / "trash"

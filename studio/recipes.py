@@ -3,17 +3,32 @@
 import base64
 import hashlib
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from studio.errors import RecipeError
 from studio.images import Photo
 
 VERSION = 1
 TEXT_KEY = "latent-studio"
-# Kinds of steps, and how many donors each has.
-KINDS: Mapping[str, int] = {"swap": 1, "remove": 0, "blend": 4, "edit": 0, "generate": 0}
+RECEIVER = "receiver"
+# Kinds of steps, and how many donors each has; a transfer has as many as its choices name.
+KINDS: Mapping[str, int | None] = {
+    "swap": 1,
+    "remove": 0,
+    "blend": 4,
+    "edit": 0,
+    "generate": 0,
+    "transfer": None,
+}
+
+
+def donor_role(number: int) -> str:
+    """Return the role of a donor, counted from 1: ``donor``, ``donor2`` and so on."""
+    return "donor" if number == 1 else f"donor{number}"
 
 
 @dataclass(frozen=True)
@@ -21,7 +36,7 @@ class Source:
     """A picture that an edit was made from.
 
     Attributes:
-        role: ``receiver``, ``donor``, or ``donor2`` to ``donor4``.
+        role: ``receiver``, ``donor``, ``donor2`` and so on.
         sha256: Of its decoded pixels.
         crop: The alignment's values.
         picture: What is needed to have the picture back, base64 of a PNG; empty where the person
@@ -50,15 +65,89 @@ class Source:
 
 
 @dataclass(frozen=True)
+class Choice:
+    """Where a transfer takes a part from: from pictures, from a class, or from the bank.
+
+    Attributes:
+        weights: By role of the pictures, in proportion. One picture gives its part, several give a
+            mixture of theirs; two are what lies between them.
+        label: The class whose mean latent is taken.
+        saved: Name of a saved part.
+        saved_digest: SHA-256 of that part's latent; empty where any will do.
+        strength: 0 keeps the receiver's own, 1 takes, up to 2 exaggerates.
+    """
+
+    weights: Mapping[str, float] = field(default_factory=dict)
+    label: str = ""
+    saved: str = ""
+    saved_digest: str = ""
+    strength: float = 1.0
+
+    @classmethod
+    def take(cls, role: str, strength: float = 1.0) -> "Choice":
+        """Take the part of one picture."""
+        return cls({role: 1.0}, strength=strength)
+
+    @classmethod
+    def between(cls, start: str, end: str, alpha: float, strength: float = 1.0) -> "Choice":
+        """Take what lies between the parts of two pictures, 0 the one and 1 the other.
+
+        Raises:
+            RecipeError: It does not lie between them, or they are one.
+        """
+        if not 0 <= alpha <= 1:
+            raise RecipeError(f"Between two pictures is from 0 to 1, not at {alpha}.")
+        if start == end:
+            raise RecipeError(f"Nothing lies between {start} and itself; name two pictures.")
+        return cls({start: 1.0 - alpha, end: float(alpha)}, strength=strength)
+
+    def shares(self) -> dict[str, float]:
+        """Return the weights that are not 0, scaled to a sum of 1."""
+        total = sum(self.weights.values())
+        return {role: weight / total for role, weight in self.weights.items() if weight}
+
+    def check(self, part: str) -> None:
+        """Refuse what makes no sense.
+
+        Args:
+            part: What is to be taken.
+
+        Raises:
+            RecipeError: Not exactly one origin is named, or a number is out of range.
+        """
+        if sum(map(bool, (self.weights, self.label, self.saved))) != 1:
+            raise RecipeError(
+                f"{part} comes from pictures, from a class or from the bank; name one of these."
+            )
+        wrong = [role for role, weight in self.weights.items() if not 0 <= weight < math.inf]
+        if wrong:
+            raise RecipeError(
+                f"The weight of {wrong[0]} in {part} is {self.weights[wrong[0]]}; it must be 0 or "
+                "more."
+            )
+        if self.weights and not any(self.weights.values()):
+            raise RecipeError(f"All weights of {part} are 0; give at least one picture a weight.")
+        if not 0 <= self.strength <= 2:
+            raise RecipeError(f"The strength of {part} must lie in [0, 2], not at {self.strength}.")
+
+
+def donors_of(parts: Mapping[str, Choice]) -> tuple[str, ...]:
+    """Return the donors that choices name, each once."""
+    roles = dict.fromkeys(role for choice in parts.values() for role in choice.weights)
+    return tuple(role for role in roles if role != RECEIVER)
+
+
+@dataclass(frozen=True)
 class Step:
     """One operation.
 
     Attributes:
-        kind: ``swap``, ``remove``, ``blend`` (four donors), ``edit`` (attributes and directions) or
-            ``generate`` (a face from attributes alone).
+        kind: ``swap``, ``remove``, ``blend`` (four donors), ``edit`` (attributes and directions),
+            ``generate`` (a face from attributes alone) or ``transfer`` (part by part).
         checkpoint: Its name.
         checkpoint_hash: SHA-256 of its weights.
-        donors: Roles of the donors: one for a swap, four for a blend, none for a removal.
+        donors: Roles of the donors: one for a swap, four for a blend, none for a removal, for a
+            transfer those that its choices name.
         strength: Of a swap or blend, in [-1, 2]; of a generated face the variation, in [0, 2].
         x: Of a blend, 0 at the left donors.
         y: Of a blend, 0 at the upper donors.
@@ -66,6 +155,7 @@ class Step:
         held: Attributes that an edit keeps.
         moves: How far it goes along one's own sliders, in deviations by name; not in a generated
             face.
+        parts: What a transfer takes, by part.
     """
 
     kind: str
@@ -78,12 +168,16 @@ class Step:
     values: Mapping[str, float] = field(default_factory=dict)
     held: tuple[str, ...] = ()
     moves: Mapping[str, float] = field(default_factory=dict)
+    parts: Mapping[str, Choice] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise RecipeError(f"A recipe's step is one of {', '.join(KINDS)}, not {self.kind!r}.")
-        if len(self.donors) != KINDS[self.kind]:
-            raise RecipeError(f"A {self.kind} has {KINDS[self.kind]} donors, not {self.donors}.")
+        count = KINDS[self.kind]
+        if count is None:
+            self._check_parts()
+        elif len(self.donors) != count:
+            raise RecipeError(f"A {self.kind} has {count} donors, not {self.donors}.")
         if not -1 <= self.strength <= 2:
             raise RecipeError(f"The strength must lie in [-1, 2], not at {self.strength}.")
         wrong = [name for name, value in self.values.items() if not 0 <= value <= 1]
@@ -92,6 +186,24 @@ class Step:
                 f"{wrong[0]} must lie in [0, 1], from absent to present, not at "
                 f"{self.values[wrong[0]]}."
             )
+
+    def _check_parts(self) -> None:
+        for part, choice in self.parts.items():
+            choice.check(part)
+        if set(self.donors) != set(donors_of(self.parts)):
+            raise RecipeError(
+                f"The transfer's donors are {', '.join(self.donors) or 'none'}, but its parts name "
+                f"{', '.join(donors_of(self.parts)) or 'none'}."
+            )
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Step":
+        """Build from plain values, as JSON has them."""
+        lists: dict[str, Sequence[str]] = {
+            name: tuple(values.get(name, ())) for name in ("donors", "held")
+        }
+        parts = {part: Choice(**choice) for part, choice in values.get("parts", {}).items()}
+        return cls(**{**values, **lists, "parts": parts})
 
 
 @dataclass(frozen=True)
@@ -146,12 +258,7 @@ class Recipe:
                 Source(**{**source, "place": tuple(source["place"])})
                 for source in values.pop("sources")
             )
-            steps = tuple(
-                Step(
-                    **{**step, "donors": tuple(step["donors"]), "held": tuple(step.get("held", ()))}
-                )
-                for step in values.pop("steps")
-            )
+            steps = tuple(map(Step.from_dict, values.pop("steps")))
             return cls(sources=sources, steps=steps, **values)
         except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
             raise RecipeError(f"The recipe is damaged and cannot be read: {error}.") from error

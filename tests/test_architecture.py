@@ -15,10 +15,10 @@ ROWS = [
     {"augment", "bulk", "evaluation", "exchange", "intake", "jobs", "keeping", "readings"},
     {"editing", "explore", "training"},
     {"faces"},
-    {"checkpoints", "directions", "recipes"},
+    {"bank", "checkpoints", "directions", "recipes"},
     {"methods"},
     {"data", "nn", "metrics", "render"},
-    {"courtesy", "images", "latents", "losses", "traits"},
+    {"courtesy", "images", "latents", "losses", "named", "traits"},
     {"errors", "paths", "together"},
 ]
 RANK = {name: -row for row, names in enumerate(ROWS) for name in names}
@@ -29,13 +29,13 @@ HOMES = {
     "sklearn": {"explore", "methods.augmentation", "metrics"},
     "openTSNE": {"explore"},
     "cv2": {"faces"},
-    "safetensors": {"checkpoints", "directions", "training", "cli"},
+    "safetensors": {"checkpoints", "named", "training", "cli"},
     "torchvision": {"data", "images"},
     "skimage": {"metrics", "evaluation"},
     "torchmetrics": {"metrics"},
     "av": {"images"},
     "pillow_heif": {"images"},
-    "filelock": {"training"},
+    "filelock": {"jobs", "training"},
 }
 MODULES = sorted([*ROOT.glob("studio/**/*.py"), ROOT / "app.py"])
 

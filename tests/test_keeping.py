@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from studio import directions, keeping, paths
+from studio import bank, directions, keeping, paths
 from studio.checkpoints import CARD, CheckpointStore
 from studio.cli import main
 from studio.errors import CheckpointError
@@ -73,6 +73,17 @@ def test_own_sliders_follow_and_those_of_others_stay(store, own):
     assert followed.facts() == {**mine.facts(), "checkpoint": "genegan.better"}
     assert torch.equal(followed.unit.flatten(), mine.unit.flatten())
     assert directions.load("Scarf").facts() == other.facts()
+
+
+def test_saved_parts_follow_and_those_of_others_stay(store, own):
+    for name, checkpoint in (("Smile", own), ("Light", "genegan.other")):
+        bank.save(bank.SavedPart(name, "object", checkpoint, "0f", torch.ones(1, 2), b"png"))
+    keeping.rename(store, own, "better")
+    followed = bank.load("Smile")
+    assert followed.checkpoint == "genegan.better"
+    assert (followed.part, followed.checkpoint_hash, followed.thumbnail) == ("object", "0f", b"png")
+    assert torch.equal(followed.latent, torch.ones(1, 2))
+    assert bank.load("Light").checkpoint == "genegan.other"
 
 
 def test_children_say_the_old_name_and_work_on(store, own, make_checkpoint):

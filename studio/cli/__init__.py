@@ -12,7 +12,7 @@ import json
 import sys
 from collections.abc import Sequence
 
-from studio.cli import attributes, data, jobs, learning, mapping, models, pictures, users
+from studio.cli import attributes, data, jobs, learning, mapping, models, parts, pictures, users
 from studio.cli.base import (
     INTERRUPTED,
     MISTAKE,
@@ -70,6 +70,7 @@ def build_parser() -> argparse.ArgumentParser:
         attributes.add_edit,
         attributes.add_generate,
         attributes.add_directions,
+        parts.add_bank,
         attributes.add_augment,
         mapping.add_explore,
         pictures.add_interpolate,

@@ -12,20 +12,26 @@ from studio.cli.base import (
     add_verb,
     check_single,
     crop_box,
+    numbers,
     open_models,
     say,
     setting,
 )
+from studio.cli.parts import add_choices, read_choices
 from studio.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
+    from studio import bulk
     from studio.checkpoints import ModelCache
     from studio.editing import Encoded
+    from studio.recipes import Choice
 
 
 def add_edit(verbs: Verbs) -> None:
     """Add ``edit``."""
-    parser = add_verb(verbs, "edit", edit, "Move attributes of faces.")
+    parser = add_verb(
+        verbs, "edit", edit, "Move attributes of faces, or give them parts of other pictures."
+    )
     parser.add_argument("--model", required=True)
     parser.add_argument("--input", nargs="+", type=Path, required=True, metavar="PICTURE")
     parser.add_argument("--output", type=Path, required=True, help="a folder, or a .png file")
@@ -41,6 +47,7 @@ def add_edit(verbs: Verbs) -> None:
         metavar="SLIDER=STEPS",
         help="one of your own sliders, in deviations",
     )
+    add_choices(parser)
     parser.add_argument("--crop", type=crop_box, metavar="X,Y,SIDE,ANGLE", help="of the picture")
     parser.add_argument(
         "--model-output", action="store_true", help="write the plain decode of the crop"
@@ -141,45 +148,54 @@ def _add_values(parser: argparse.ArgumentParser, text: str) -> None:
 def edit(options: argparse.Namespace) -> Outcome:
     """Edit photographs one by one, each with its recipe inside."""
     from studio import bulk, editing
+    from studio.recipes import donors_of
 
     pictures = bulk.list_photographs(options.input)
     check_single("--crop", options.crop, pictures)
-    work = bulk.Sliders(
-        options.model,
-        values=_numbers("--set", options.values),
-        held=tuple(options.hold),
-        moves=_numbers("--move", options.move),
-        output="model" if options.model_output else "full",
-        boxes={"receiver": options.crop},
-    )
-    if not work.values and not work.moves:
-        raise ConfigError("Nothing was asked for: give --set NAME=VALUE or --move SLIDER=STEPS.")
+    choices, donors = read_choices(options)
+    work = _work(options, choices)
     models = open_models(options.device)
     # A wrong name is one mistake, not one per picture.
-    editing.check_edit(models, options.model, work.values, work.held, work.moves)
-    tasks = bulk.pair_up(pictures, [], every=False, output=options.output)
-    reader = bulk.Reader(editing.eye_refiner(models), aligned=options.aligned, note=say)
+    if isinstance(work, bulk.Parts):
+        editing.check_transfer(models, options.model, donors_of(choices), choices)
+        editing.check_edit(models, options.model, {}, (), work.moves)
+    else:
+        editing.check_edit(models, options.model, work.values, work.held, work.moves)
+    groups = [[donor] for donor in donors]
+    tasks = bulk.pair_up(pictures, groups, every=False, output=options.output)
+    reader = bulk.reader_for(
+        models, options.model, aligned=options.aligned, note=say, keep=len(donors) + 1
+    )
     done, skipped = bulk.carry_out_all(tasks, work, models, reader)
     text = f"Wrote {len(done)} of {len(tasks)} pictures to {options.output}."
     return Outcome({"results": done}, text, skipped)
 
 
-def _numbers(option: str, given: Sequence[tuple[str, str]]) -> dict[str, float]:
-    """Read the values of settings as numbers."""
-    found = {}
-    for name, text in given:
-        try:
-            found[name] = float(text)
-        except ValueError as error:
-            raise ConfigError(f"{option} {name} needs a number, not {text!r}.") from error
-    return found
+def _work(options: argparse.Namespace, choices: dict[str, "Choice"]) -> "bulk.Sliders | bulk.Parts":
+    """Put together what is done to every picture."""
+    from studio import bulk
+
+    moves = numbers("--move", options.move)
+    output = "model" if options.model_output else "full"
+    boxes = {"receiver": options.crop}
+    if not choices:
+        values = numbers("--set", options.values)
+        if not values and not moves:
+            raise ConfigError(
+                "Nothing was asked for: give --set NAME=VALUE or --move SLIDER=STEPS, or say where "
+                "a part comes from with --mix, --between, --class or --bank."
+            )
+        return bulk.Sliders(options.model, values, tuple(options.hold), moves, output, boxes)
+    if options.values or options.hold:
+        raise ConfigError("--set and --hold move attributes, not parts; make two edits of it.")
+    return bulk.Parts(options.model, choices, moves, output, boxes)
 
 
 def generate(options: argparse.Namespace) -> Outcome:
     """Write faces, each with the recipe that repeats it."""
     from studio import editing, images, traits
 
-    values = _numbers("--set", options.values)
+    values = numbers("--set", options.values)
     models = open_models(options.device)
     single = options.output.suffix.lower() == ".png"
     if single and options.count != 1:

@@ -103,6 +103,21 @@ def check_single(option: str, box: object, pictures: Sequence[Path]) -> None:
         raise ConfigError(f"{option} is for a single picture, not for {len(pictures)}.")
 
 
+def numbers(option: str, given: Sequence[tuple[str, str]]) -> dict[str, float]:
+    """Read the values of settings as numbers.
+
+    Raises:
+        ConfigError: One is none.
+    """
+    found = {}
+    for name, text in given:
+        try:
+            found[name] = float(text)
+        except ValueError as error:
+            raise ConfigError(f"{option} {name} needs a number, not {text!r}.") from error
+    return found
+
+
 def setting(text: str) -> tuple[str, str]:
     """Read ``name=value``."""
     name, equals, value = text.partition("=")

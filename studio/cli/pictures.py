@@ -19,6 +19,7 @@ from studio.cli.base import (
 from studio.errors import ConfigError, DataError, StudioError
 
 if TYPE_CHECKING:
+    from studio import bulk
     from studio.bulk import Task
     from studio.checkpoints import ModelCache
     from studio.editing import Encoded
@@ -53,6 +54,9 @@ def add_swap(verbs: Verbs) -> None:
         help="one for all models, or given once per model",
     )
     parser.add_argument("--remove", action="store_true", help="take the object away")
+    parser.add_argument(
+        "--part", action="append", default=[], help="take this part of the donor; repeat for more"
+    )
     parser.add_argument("--output", type=Path, required=True, help="a folder, or a .png file")
     parser.add_argument("--strength", type=float, default=1.0, help="from -1 to 2, usually 1")
     parser.add_argument(
@@ -140,20 +144,33 @@ def swap(options: argparse.Namespace) -> Outcome:
 
     tasks = _plan(options)
     models = open_models(options.device)
-    for name in options.model:
-        # A wrong name is one mistake, not one per picture.
-        models.store.card(name)
     edit = bulk.Edit(
         tuple(options.model),
         remove=options.remove,
         strength=options.strength,
         output="model" if options.model_output else "full",
         boxes={"receiver": options.receiver_crop, "donor": options.donor_crop},
+        parts=tuple(dict.fromkeys(options.part)),
     )
+    for name in edit.checkpoints:
+        # A wrong name is one mistake, not one per picture.
+        _check_swap(models, name, edit)
     reader = bulk.Reader(editing.eye_refiner(models), aligned=options.aligned, note=say)
     done, skipped = bulk.carry_out_all(tasks, edit, models, reader)
     text = f"Wrote {len(done)} of {len(tasks)} pictures to {options.output}."
     return Outcome({"results": done}, text, skipped)
+
+
+def _check_swap(models: "ModelCache", name: str, edit: "bulk.Edit") -> None:
+    from studio import editing
+    from studio.methods.base import Operation
+
+    able = models.store.card(name).entry.operations
+    if edit.parts:
+        editing.check_transfer(models, name, ("donor",), edit.choices("donor"))
+    elif Operation.TRANSFER in able and Operation.SWAP not in able:
+        parts = ", ".join(editing.transferrer(models, name).parts)
+        raise ConfigError(f"{name} takes parts one by one; say which with --part: {parts}.")
 
 
 def _plan(options: argparse.Namespace) -> list["Task"]:
@@ -163,6 +180,8 @@ def _plan(options: argparse.Namespace) -> list["Task"]:
     groups = [bulk.list_photographs(group) for group in options.donor or []]
     if options.remove == bool(groups):
         raise ConfigError("A swap needs --donor; a removal (--remove) has none.")
+    if options.remove and options.part:
+        raise ConfigError("--part takes parts from a donor; a removal (--remove) has none.")
     if len(groups) not in (0, 1, len(options.model)):
         raise ConfigError(
             f"--donor was given {len(groups)} times for {len(options.model)} models; give it once, "

@@ -47,6 +47,7 @@ from studio.editing.replaying import (
     replay,
     restore,
 )
+from studio.editing.transfer import check_part, check_transfer, save_part, transfer, transferrer
 
 __all__ = [
     "ERROR_FAIR",
@@ -64,6 +65,8 @@ __all__ = [
     "check_attributes",
     "check_edit",
     "check_faces",
+    "check_part",
+    "check_transfer",
     "complete",
     "donor_warning",
     "edit",
@@ -85,9 +88,12 @@ __all__ = [
     "remove",
     "replay",
     "restore",
+    "save_part",
     "sensitivity",
     "shows_object",
     "swap",
+    "transfer",
+    "transferrer",
     "translate",
     "verdict",
 ]

@@ -1,5 +1,6 @@
 """A photograph's face as a checkpoint sees it, and how well it sees it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,6 +90,20 @@ def encode(models: ModelCache, checkpoint: str, pixels: Picture, alignment: Alig
         object_norm=float(codes.parts[part].abs().mean()) if part else 0.0,
         checkpoint=checkpoint,
     )
+
+
+def check_same(checkpoint: str, encoded: Iterable[Encoded]) -> None:
+    """Refuse pictures that another checkpoint encoded.
+
+    Raises:
+        UnsupportedError: There is one.
+    """
+    strangers = {one.checkpoint for one in encoded} - {checkpoint}
+    if strangers:
+        raise UnsupportedError(
+            f"The latents of {', '.join(sorted(strangers))} mean nothing to {checkpoint}; encode "
+            "all pictures with one checkpoint."
+        )
 
 
 def verdict(card: Card, encoded: Encoded) -> Verdict:

@@ -7,21 +7,43 @@ import torch
 from torch import Tensor
 
 from studio import latents
-from studio.checkpoints import Card, Loaded, ModelCache
-from studio.editing.encoding import Encoded
+from studio.checkpoints import Loaded, ModelCache
+from studio.editing.encoding import Encoded, check_same
 from studio.editing.own import Moves, along
 from studio.errors import UnsupportedError
 from studio.methods.base import LatentModel, Operation, Translator
 
 
-def _swapper(models: ModelCache, checkpoint: str) -> tuple[LatentModel, Card]:
+def capable(
+    models: ModelCache, checkpoint: str, operation: Operation, words: str, otherwise: str
+) -> Loaded:
+    """Load a checkpoint that can do something.
+
+    Args:
+        models: The loaded models.
+        checkpoint: Its name.
+        operation: What it has to be able to do.
+        words: The same, for the person.
+        otherwise: What would be able to, where no checkpoint is.
+
+    Raises:
+        UnsupportedError: It cannot.
+        CheckpointError: It cannot be loaded.
+    """
     loaded = models.get(checkpoint)
-    if Operation.SWAP not in loaded.card.entry.operations:
+    if operation not in loaded.card.entry.operations:
         raise UnsupportedError(
-            f"{checkpoint} cannot swap; choose a checkpoint that can, "
-            f"such as {', '.join(models.store.names(Operation.SWAP)) or 'a trained GeneGAN'}."
+            f"{checkpoint} cannot {words}; choose a checkpoint that can, such as "
+            f"{', '.join(models.store.names(operation)) or otherwise}."
         )
-    return loaded.model, loaded.card
+    return loaded
+
+
+def _swapper(models: ModelCache, checkpoint: str) -> LatentModel:
+    model: LatentModel = capable(
+        models, checkpoint, Operation.SWAP, "swap", "a trained GeneGAN"
+    ).model
+    return model
 
 
 @torch.inference_mode()
@@ -50,7 +72,7 @@ def swap(
         UnsupportedError: The checkpoint cannot swap, or a slider belongs to another one.
         DataError: There is no such slider.
     """
-    model, _ = _swapper(models, checkpoint)
+    model = _swapper(models, checkpoint)
     codes = receiver.latents
     if strength:
         codes = latents.swap(codes, donor.latents, [model.swap_part], strength)
@@ -69,7 +91,7 @@ def remove(
             result by ``moves`` steps, belongs to another one.
         DataError: There is no such slider.
     """
-    model, _ = _swapper(models, checkpoint)
+    model = _swapper(models, checkpoint)
     return model.decode(along(models, checkpoint, model.remove(encoded.latents), moves))
 
 
@@ -130,7 +152,7 @@ def blend(
         UnsupportedError: The checkpoint cannot swap, or a slider belongs to another one.
         DataError: There is no such slider.
     """
-    model, _ = _swapper(models, checkpoint)
+    model = _swapper(models, checkpoint)
     corners = [donor.latents.map(lambda p: p.expand(len(places), *p.shape[1:])) for donor in donors]
     x, y = torch.tensor(places, device=models.device, dtype=torch.float32).unbind(1)
     mixed = latents.bilinear(corners, x, y)
@@ -146,13 +168,9 @@ def interpolator(models: ModelCache, checkpoint: str) -> Loaded:
         UnsupportedError: It cannot.
         CheckpointError: It cannot be loaded.
     """
-    loaded = models.get(checkpoint)
-    if Operation.INTERPOLATE not in loaded.card.entry.operations:
-        raise UnsupportedError(
-            f"{checkpoint} cannot interpolate; choose a checkpoint that can, such as "
-            f"{', '.join(models.store.names(Operation.INTERPOLATE)) or 'a trained autoencoder'}."
-        )
-    return loaded
+    return capable(
+        models, checkpoint, Operation.INTERPOLATE, "interpolate", "a trained autoencoder"
+    )
 
 
 @torch.inference_mode()
@@ -182,12 +200,7 @@ def interpolate(
             number does not suit it, or another checkpoint encoded them.
     """
     model = interpolator(models, checkpoint).model
-    strangers = {corner.checkpoint for corner in corners} - {checkpoint}
-    if strangers:
-        raise UnsupportedError(
-            f"The latents of {', '.join(sorted(strangers))} mean nothing to {checkpoint}; encode "
-            "all pictures with one checkpoint."
-        )
+    check_same(checkpoint, corners)
     x, y = torch.tensor(places, device=models.device, dtype=torch.float32).unbind(1)
     codes = [corner.latents for corner in corners]
     if kind == "bilinear":

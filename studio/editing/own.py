@@ -26,16 +26,33 @@ def direction(models: ModelCache, checkpoint: str, name: str) -> directions.Dire
         UnsupportedError: It belongs to another checkpoint, or to other weights of this one.
     """
     found = directions.load(name)
-    if found.checkpoint != checkpoint:
-        raise UnsupportedError(
-            f"The slider {name!r} was made with {found.checkpoint} and means nothing to "
-            f"{checkpoint}; choose that checkpoint, or make the slider again."
-        )
-    if found.checkpoint_hash != models.store.card(checkpoint).hashes.get(MODEL, ""):
-        raise UnsupportedError(
-            f"The slider {name!r} was made with other weights of {checkpoint}; make it again."
-        )
+    origin = found.checkpoint, found.checkpoint_hash
+    check_origin(models, checkpoint, f"The slider {name!r}", origin)
     return found
+
+
+def check_origin(models: ModelCache, checkpoint: str, what: str, origin: tuple[str, str]) -> None:
+    """Refuse what was made with another checkpoint.
+
+    Args:
+        models: The loaded models.
+        checkpoint: What is to be used with it.
+        what: Is to be used, the beginning of a sentence.
+        origin: Name and weights' hash of the checkpoint that it was made with.
+
+    Raises:
+        UnsupportedError: It was another one, or had other weights.
+    """
+    name, weights = origin
+    if name != checkpoint:
+        raise UnsupportedError(
+            f"{what} was made with {name} and means nothing to {checkpoint}; choose that "
+            "checkpoint, or make it again."
+        )
+    if weights != models.store.card(checkpoint).hashes.get(MODEL, ""):
+        raise UnsupportedError(
+            f"{what} was made with other weights of {checkpoint}; make it again."
+        )
 
 
 def along(models: ModelCache, checkpoint: str, codes: Latents, moves: Moves | None) -> Latents:

@@ -13,6 +13,7 @@ from studio.checkpoints import MODEL, ModelCache
 from studio.editing.attributes import edit, generate
 from studio.editing.encoding import encode
 from studio.editing.operations import blend, remove, swap
+from studio.editing.transfer import transfer, written
 from studio.errors import ImageError, RecipeError
 from studio.faces.align import Alignment, crop
 from studio.faces.composite import Compositor
@@ -53,7 +54,9 @@ def replay(models: ModelCache, recipe: Recipe, subjects: Mapping[str, Subject]) 
         plain, edited = perform(models, step, pixels, subjects)
         decoded = images.to_pictures(edited.cpu())[0]
         support = models.get(step.checkpoint).card.support
-        compositor = Compositor(pixels, receiver.alignment, plain.shape[-1], support)
+        # Of the parts that are taken, some are everywhere: light, colour, another person.
+        broad = step.kind == "transfer"
+        compositor = Compositor(pixels, receiver.alignment, plain.shape[-1], support, broad=broad)
         pixels = compositor.apply(plain[0].cpu(), edited[0].cpu())
     text = dict(recipe.to_text())
     if recipe.output == "model" and decoded is not None:
@@ -73,7 +76,8 @@ def perform(
         The plain and the edited reconstruction, (1, 3, S, S) in [-1, 1] each.
 
     Raises:
-        RecipeError: The checkpoint has other weights than the recipe's, or a donor is missing.
+        RecipeError: The checkpoint or a saved part is another one than the recipe's, or a donor is
+            missing.
     """
     _check_weights(models, step)
     alignment = _subject(subjects, "receiver").alignment
@@ -86,6 +90,9 @@ def perform(
         edited = edit(models, step.checkpoint, receiver, step.values, step.held, step.moves)
     elif step.kind == "remove":
         edited = remove(models, step.checkpoint, receiver, step.moves)
+    elif step.kind == "transfer":
+        sources = dict(zip(step.donors, donors, strict=True))
+        edited = transfer(models, step.checkpoint, receiver, sources, step.parts, step.moves)
     elif step.kind == "swap":
         edited = swap(models, step.checkpoint, receiver, donors[0], step.strength, step.moves)
     else:
@@ -142,21 +149,22 @@ def record(
 
     Raises:
         RecipeError: A step makes no sense.
+        DataError: A saved part is not there.
     """
-    written = tuple(
+    done = tuple(
         Step(
             checkpoint_hash=models.store.card(str(step["checkpoint"])).hashes.get(MODEL, ""),
-            **step,
+            **{**step, "parts": written(step.get("parts", {}))},
         )
         for step in steps
     )
-    used = {"receiver", *(role for step in written for role in step.donors)}
+    used = {"receiver", *(role for step in done for role in step.donors)}
     sources = tuple(
         Source(role, picture_hash(subject.photo), subject.alignment.to_dict())
         for role, subject in sorted(subjects.items(), key=lambda item: item[0] != "receiver")
         if role in used
     )
-    return Recipe(sources, written, seed, output)
+    return Recipe(sources, done, seed, output)
 
 
 def embed(

@@ -9,6 +9,8 @@ moves towards the enlarged edited reconstruction.
 
 Per pixel the result is ``photo * (1 + gain) + offset`` with gain and offset found at crop size and
 enlarged; both are exactly 0 where the edit does nothing, so those pixels stay what they are.
+
+An edit that may be broad, such as another light or colour, is no drift where it is everywhere.
 """
 
 from collections.abc import Sequence
@@ -41,6 +43,8 @@ _NOISE_FACTOR = 3.0
 _PEAK_PART = 0.12
 # From "counts a little" to "counts fully".
 _RAMP = 2.0
+# An edit is everywhere from this share of its peak in its quieter parts, and fully so from that.
+_BROAD = (0.15, 0.3)
 # Variance below which the plain reconstruction has no structure that an edit could remove.
 _FLAT = 0.0015
 # From "keeps the detail" to "takes it away": slope of the regression, and size of the change.
@@ -85,6 +89,7 @@ class Compositor:
         support: Rows of how strongly edits of this kind change each place of the crop on average,
             1 at the strongest place; elsewhere a change is the model's error and is left out.
             Empty where that is not known.
+        broad: Whether a change of everything may be meant; otherwise it is the model's drift.
 
     Raises:
         FaceError: The crop lies outside the photograph.
@@ -96,8 +101,11 @@ class Compositor:
         alignment: Alignment,
         size: int,
         support: Sequence[Sequence[float]] = (),
+        *,
+        broad: bool = False,
     ) -> None:
         self._pixels = pixels
+        self._broad = broad
         self._size = size
         self._to_photo = invert(alignment.matrix(size))
         self._small_photo = _unit(crop(pixels, alignment, size))
@@ -111,11 +119,13 @@ class Compositor:
         size: int,
         longest: int = PREVIEW_SIDE,
         support: Sequence[Sequence[float]] = (),
+        *,
+        broad: bool = False,
     ) -> "Compositor":
         """Build one for the photograph reduced to ``longest`` pixels on its longest side."""
         reduced = fit(pixels, longest)
         factor = max(reduced.shape[:2]) / max(pixels.shape[:2])
-        return cls(reduced, alignment.scaled(factor), size, support)
+        return cls(reduced, alignment.scaled(factor), size, support, broad=broad)
 
     def apply(self, plain: Crop, edited: Crop) -> Picture:
         """Return the photograph with the edit in it, a new (H, W, 3) uint8 array.
@@ -152,7 +162,8 @@ class Compositor:
         difference = edited - plain
         if not difference.any():
             return np.zeros((self._size, self._size, 4), np.float32)
-        difference, mask = _meant(difference, self._size)
+        breadth = _breadth(difference, self._size) if self._broad else 0.0
+        difference, mask = _meant(difference, self._size, breadth)
         mask *= self._fade
         gain = _detail_gain(plain, difference, self._size) * mask
         # The reconstruction's broad colour error is not detail: blending must not bring it in.
@@ -236,11 +247,23 @@ def _support_weight(support: Sequence[Sequence[float]], size: int) -> Floats:
     return np.asarray(enlarged, np.float32)
 
 
-def _meant(difference: Floats, size: int) -> tuple[Floats, Floats]:
+def _breadth(difference: Floats, size: int) -> float:
+    """Say how much an edit is everywhere, in [0, 1]; the same at every strength."""
+    magnitude = _magnitude(difference, size)
+    quiet, peak = np.quantile(magnitude, [0.3, 0.99])
+    return float(_smooth_step(np.array(quiet / max(peak, 1e-9), np.float32), *_BROAD))
+
+
+def _meant(difference: Floats, size: int, breadth: float) -> tuple[Floats, Floats]:
     """Separate what an edit means from what the model drifted by.
 
     All thresholds are relative to the difference itself, so that the mask does not jump while a
     strength grows from 0.
+
+    Args:
+        difference: (S, S, 3).
+        size: S.
+        breadth: How much of the difference is meant wherever it is.
 
     Returns:
         The (S, S, 3) difference without its broad drift, and the (S, S) mask in [0, 1].
@@ -253,13 +276,18 @@ def _meant(difference: Floats, size: int) -> tuple[Floats, Floats]:
     # The small constant lets the drift fade to 0 deep inside a large edit.
     drift = _blur(difference * outside[..., None], sigma)
     drift /= (_blur(outside, sigma) + 0.05)[..., None]
-    settled = difference - drift
-    return settled, _mask(settled, size)
+    settled = difference - (1 - breadth) * drift
+    return settled, np.maximum(_mask(settled, size), np.float32(breadth))
+
+
+def _magnitude(difference: Floats, size: int) -> Floats:
+    """Return the (S, S) size of a difference without its finest noise."""
+    return np.asarray(np.abs(_blur(difference, _MASK_BLUR * size)).max(axis=2), np.float32)
 
 
 def _mask(difference: Floats, size: int) -> Floats:
     """Return the (S, S) soft mask of where a difference stands out."""
-    magnitude = np.abs(_blur(difference, _MASK_BLUR * size)).max(axis=2)
+    magnitude = _magnitude(difference, size)
     # The quieter part of the crop shows the model's noise even if the edit covers half of it.
     noise = float(np.quantile(magnitude, 0.3))
     peak = float(np.quantile(magnitude, 0.99))

@@ -186,6 +186,7 @@ class GeneGAN(LatentModel):
     """Encoder to background and object parts, and the decoder of both."""
 
     swap_part: ClassVar[str] = "object"
+    parts = ("background", "object")
 
     def __init__(self, config: GeneGANConfig, spec: DataSpec) -> None:
         """Build the two networks.
@@ -478,7 +479,7 @@ METHOD = Method(
     citation="Zhou et al., GeneGAN: Learning Object Transfiguration and Attribute Subspace from "
     "Unpaired Data, BMVC 2017",
     summary="Swaps, removes and blends one object, such as eyeglasses, between pictures.",
-    operations=frozenset({Operation.SWAP, Operation.INTERPOLATE}),
+    operations=frozenset({Operation.SWAP, Operation.TRANSFER, Operation.INTERPOLATE}),
     config=GeneGANConfig,
     tiny=replace(GeneGANConfig.from_dict({"recipe": "hinge"}), width=4),
     model=GeneGAN,

@@ -69,6 +69,39 @@ def test_colour_drift_is_left_out(photo, plain):
     assert changed_part(photo, drifted).sum() < 1.3 * changed_part(photo, clean).sum()
 
 
+def tinted(image):
+    return (image + torch.tensor([0.2, 0.0, -0.2])[:, None, None]).clamp(-1, 1)
+
+
+def test_another_colour_arrives_everywhere_but_at_the_border_where_it_may(photo, plain):
+    edited = tinted(plain)
+    left_out = composite(photo, ALIGNMENT, plain, edited)
+    broad = Compositor(photo, ALIGNMENT, SIZE, broad=True).apply(plain, edited)
+    inner = np.s_[:, 12:-12, 12:-12]
+    wanted = (edited - plain)[inner].abs().mean()
+    for result, least, most in ((left_out, -0.1, 0.3), (broad, 0.8, 1.1)):
+        seen = to_images(crop(result, ALIGNMENT, SIZE))[0] - plain
+        assert least <= (seen[inner] * (edited - plain)[inner].sign()).mean() / wanted <= most
+    box = np.zeros(photo.shape[:2], bool)
+    x0, y0, x1, y1 = ALIGNMENT.box()
+    box[y0:y1, x0:x1] = True
+    assert not changed_part(photo, broad)[~box].any()
+
+
+def test_a_broad_edit_grows_evenly_with_its_strength(photo, plain):
+    compositor = Compositor(photo, ALIGNMENT, SIZE, broad=True)
+    shown = [compositor.apply(plain, torch.lerp(plain, tinted(plain), s)) for s in (0.0, 0.5, 1.0)]
+    start, half, full = (to_images(crop(one, ALIGNMENT, SIZE))[0] for one in shown)
+    assert np.array_equal(shown[0], photo)
+    assert (half - start).abs().mean() / (full - start).abs().mean() == pytest.approx(0.5, abs=0.05)
+
+
+def test_a_local_edit_is_the_same_where_broad_ones_may_be(photo, plain):
+    edited = spectacles(plain)
+    broad = Compositor(photo, ALIGNMENT, SIZE, broad=True).apply(plain, edited)
+    assert np.array_equal(broad, composite(photo, ALIGNMENT, plain, edited))
+
+
 def test_removal_takes_the_sharp_frame_away(photo, plain):
     wearing = photo.copy()
     left, right = ALIGNMENT.eyes().round().astype(int)

@@ -13,6 +13,7 @@ from studio.faces.align import Alignment
 from studio.faces.detect import find_faces
 from studio.ui.context import Context
 from studio.ui.guard import uploaded
+from studio.ui.seats import new_file
 
 
 def register(*functions: Callable[..., Any]) -> None:
@@ -80,6 +81,17 @@ def subject(context: Context, data: Any, aligned: bool) -> Subject:
     if not found[0].trusted:
         raise FaceError(f"{found[0].reason} Or send a crop with aligned=true.")
     return Subject(photo, found[0].alignment)
+
+
+def replayed(
+    context: Context, subjects: dict[str, Subject], step: dict[str, Any], output: str
+) -> dict[str, Any]:
+    """Carry out one step on photographs, by role; the answer carries the recipe."""
+    recipe = editing.record(context.models, subjects, [step], output)
+    made = editing.replay(context.models, recipe, subjects)
+    path = new_file("result.png")
+    images.save_png(path, made.pixels, alpha=made.alpha, icc=made.icc, text=made.text)
+    return file_data(path)
 
 
 def file_data(path: Path) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from studio.ui.api.base import (
     mapping,
     number,
     register,
+    replayed,
     subject,
     whole,
 )
@@ -182,7 +183,7 @@ def on_edit(
     editing.check_edit(context.models, checkpoint, wanted, kept, steps)
     step: dict[str, Any] = {"checkpoint": checkpoint, "kind": "edit"}
     step |= {"values": wanted, "held": kept, "moves": steps}
-    return _replayed(context, {"receiver": subject(context, picture, aligned)}, step, output)
+    return replayed(context, {"receiver": subject(context, picture, aligned)}, step, output)
 
 
 def on_measure(context: Context, picture: Any, checkpoint: str, aligned: bool) -> dict[str, float]:
@@ -230,14 +231,4 @@ def _result(
         raise CheckpointError(
             f"There is no checkpoint {step['checkpoint']!r} that can swap; there are {known}."
         )
-    return _replayed(context, subjects, step, output)
-
-
-def _replayed(
-    context: Context, subjects: dict[str, Subject], step: dict[str, Any], output: str
-) -> dict[str, Any]:
-    recipe = editing.record(context.models, subjects, [step], output)
-    made = editing.replay(context.models, recipe, subjects)
-    path = new_file("result.png")
-    images.save_png(path, made.pixels, alpha=made.alpha, icc=made.icc, text=made.text)
-    return file_data(path)
+    return replayed(context, subjects, step, output)
