@@ -288,11 +288,21 @@ def _short(value: float) -> float:
 def sheet(context: Context, data: Mapping[str, Any]) -> dict[str, Any]:
     """Return one sample sheet of a job: ``name``, and ``step`` of the sheet."""
     del context
-    there = dict(jobs.sheets(str(data["name"])))
     step = int(data["step"])
+    file = sheet_file(str(data["name"]), step)
+    return {"step": step, "src": uri_of(file.read_bytes(), "image/png")}
+
+
+def sheet_file(name: str, step: int) -> Path:
+    """Return where a sample sheet of a job is.
+
+    Raises:
+        TrainingError: There is no such job or sheet.
+    """
+    there = dict(jobs.sheets(name))
     if step not in there:
         raise TrainingError(f"There is no sample sheet of step {step}.")
-    return {"step": step, "src": uri_of(there[step].read_bytes(), "image/png")}
+    return there[step]
 
 
 def act(context: Context, data: Mapping[str, Any]) -> dict[str, Any]:

@@ -24,6 +24,25 @@ def known(context: Context, request: TrainRequest) -> bool:
     return context.memory.find(_cost(request)) is not None
 
 
+def measured(
+    context: Context, request: TrainRequest, stopped: Callable[[], bool] = lambda: False
+) -> Estimate:
+    """Measure what a training takes, once for settings that cost the same.
+
+    Args:
+        context: The shared context.
+        request: What is asked.
+        stopped: Whether nobody waits for the answer any more.
+
+    Raises:
+        StudioError: It cannot be trained, or nobody waited.
+    """
+    found: Estimate = context.memory.get(
+        _cost(request), lambda: estimate(request, stopped), lambda made: 256
+    )
+    return replace(found, seconds=found.seconds_per_step * request.steps)
+
+
 def told(
     context: Context, request: TrainRequest, stopped: Callable[[], bool] = lambda: False
 ) -> str:
@@ -37,10 +56,8 @@ def told(
     Raises:
         StudioError: It cannot be trained, or nobody waited.
     """
-    found: Estimate = context.memory.get(
-        _cost(request), lambda: estimate(request, stopped), lambda made: 256
-    )
-    where, seconds = _DEVICES[found.device], found.seconds_per_step * request.steps
+    found = measured(context, request, stopped)
+    where, seconds = _DEVICES[found.device], found.seconds
     at_most = "At most about" if request.patience else "About"
     words = f"{at_most} {duration(seconds)} and {_size(found.bytes)} on {where}."
     if found.bytes > found.memory_left:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from studio import intake, paths
-from studio.data.folder import DataSet
+from studio.data.folder import DataSet, close_archives
 from studio.errors import ConfigError, DataError
 from studio.images import Picture
 from studio.training.status import write_json
@@ -118,6 +118,23 @@ def begin_with(context: Context, key: str, attribute: str) -> None:
 def clear(key: str) -> None:
     """Forget all marks on a data set."""
     file_of(key).unlink(missing_ok=True)
+
+
+def delete(key: str) -> str:
+    """Delete a data set of the home and the marks on it.
+
+    Returns:
+        Its key, which is free now.
+
+    Raises:
+        StudioError: It is not there, or a job that is not done learns from it.
+    """
+    there, file = sources.place(key), file_of(key)
+    gone = intake.delete(key)
+    file.unlink(missing_ok=True)
+    changed(there)
+    close_archives()
+    return gone
 
 
 def _write(key: str, marks: Mapping[str, str]) -> None:
