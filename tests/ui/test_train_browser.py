@@ -122,3 +122,12 @@ def test_marks_outlive_a_reload_and_become_a_set(visit, zipped):
     )
     visitor.wait_for_selector('#train-labels .ls-labels[data-marked="0 0"]')
     choose(visitor, "#train-attribute", "Odd (5 with, 2 without)")
+    # It is deleted at the second press.
+    delete = visitor.locator("#train-delete button")
+    delete.click()
+    visitor.wait_for_selector("#train-delete button:has-text('Really delete odd people?')")
+    delete.click()
+    visitor.wait_for_selector(".toast-body:has-text('odd people is deleted')")
+    visitor.wait_for_function(
+        "!/^odd people/.test(document.querySelector('#train-sets input').value)"
+    )

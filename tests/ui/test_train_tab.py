@@ -39,8 +39,9 @@ from studio.ui.workshop.work import Work
     FLAWS,
     LABELS,
     TO,
-) = range(13)
-FORM = 14
+    DELETE,
+) = range(14)
+FORM = 15
 PARENT = "genegan.heads-eyeglasses-64"
 # What a request of the tiny parent can be trained with.
 SMALL = Form(parent=PARENT, attribute="Smiling", tag="mine", steps=40, save_every=10, batch_size=8)
@@ -249,12 +250,36 @@ def test_what_is_wrong_with_pictures_is_shown_and_forbids_training(
         begun(context, key=key)
 
 
+def test_a_set_of_the_home_is_deleted_unless_a_job_learns_from_it(
+    context, place, upload, heads_folder, started, put, monkeypatch
+):
+    told = []
+    monkeypatch.setattr(train.gr, "Info", told.append)
+    key = sources.take(upload(packed(heads_folder), "mine.zip")["path"])
+    shown = train.on_pick(context, key, train.FIRST, *train._sent(Form()))
+    assert shown[DELETE] == {"set": "mine.zip"}
+    name = begun(context, key=key)
+    with pytest.raises(ConfigError, match=r"learns from mine\.zip; let it end or delete the job"):
+        train.on_delete(context, key, train.FIRST, *train._sent(Form()))
+    put(place_of(name), "cancelled")
+    shown = train.on_delete(context, key, train.FIRST, *train._sent(Form()))
+    assert shown[SETS].value == "heads"
+    assert told == ["mine.zip is deleted."]
+    assert sets.sets(labelled=False) == ["heads"]
+    # What ships with the program stays; what is damaged can go.
+    shown = train.on_pick(context, EXAMPLE_KEY, train.FIRST, *train._sent(Form()))
+    assert shown[DELETE] == {}
+    (paths.data() / "bad.zip").write_bytes(b"no zip")
+    shown = train.on_pick(context, "bad.zip", train.FIRST, *train._sent(Form()))
+    assert shown[DELETE] == {"set": "bad.zip"}
+
+
 def test_a_newer_check_takes_the_place_of_an_older_one(context, place):
     first = train.on_check_begin(context, None, "heads")
     second = train.on_check_begin(context, first, EXAMPLE_KEY)
     assert (first.left, first.stop.is_set(), second.left) == (True, True, False)
     for shown in train.on_check(context, first):
-        assert len(shown) == 16
+        assert len(shown) == 17
         assert "update" in str(shown[3 + VERDICT])
     assert checks.report_of(context, "heads") is None
     train.on_stop(context, second, None)

@@ -28,7 +28,7 @@ MEASURE: Mapping[str, Any] = {**SLOW, "concurrency_id": "estimate", "concurrency
 # Settings that change how long a step takes, or how many there are.
 _FELT = ("method", "parent", "steps", "size", "batch_size", "few", "device", "precision")
 # Components that show a data set.
-_SHOWN = 13
+_SHOWN = 14
 # The form as the page begins; whatever still says so is proposed.
 FIRST = Form()
 
@@ -121,6 +121,7 @@ def _bind_data(bound: Bound, checking: gr.State, aligning: gr.State) -> None:
     taken = bound.on(
         desk.upload.upload, on_upload, desk.upload, outputs=[desk.upload, *bound.all()], **waiting
     )
+    bound.on(desk.delete.remove, on_delete, outputs=bound.all(), **waiting)
     check(picked.success)
     check(taken.success)
     check(desk.check.click)
@@ -195,6 +196,12 @@ def on_upload(
     """Keep an uploaded zip as a set of the home, and take it; its place is free for another."""
     del key
     return [None, *_shown(context, sources.take(file), before, *values)]
+
+
+def on_delete(context: Context, key: str | None, before: Form, *values: Any) -> list[Any]:
+    """Delete a data set of the home, and take another one."""
+    gr.Info(f"{marks.delete(key or '')} is deleted.")
+    return _shown(context, sources.first(context), before, *values)
 
 
 def _shown(context: Context, key: str, before: Form, *values: Any) -> list[Any]:

@@ -24,6 +24,7 @@ class Desk:
     sets: gr.Dropdown
     upload: gr.File
     verdict: gr.HTML
+    delete: gr.HTML
     views: gr.Tabs
     status: gr.HTML
     check: gr.Button
@@ -63,6 +64,7 @@ class Desk:
             self.flaws,
             self.labels,
             self.marked,
+            self.delete,
         ]
 
     def asked(self) -> list[Any]:
@@ -105,7 +107,9 @@ def _build_sources() -> list[Any]:
         ),
         apply_default_css=False,
     )
-    return [sets, upload, verdict]
+    # Event: ``remove``, at the second press.
+    delete = scripted("ls-delete", "delete.js", elem_id="train-delete")
+    return [sets, upload, verdict, delete]
 
 
 def _build_check() -> list[Any]:

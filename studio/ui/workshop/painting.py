@@ -13,6 +13,7 @@ from studio.errors import StudioError
 from studio.ui import figures
 from studio.ui.components import note, problem, trained_on
 from studio.ui.context import Context
+from studio.ui.sets import sets
 from studio.ui.workshop import checks, knobs, marks, sources
 from studio.ui.workshop.form import SCRATCH, Form, confined, parents, taken
 
@@ -31,7 +32,7 @@ def data(context: Context, key: str) -> list[Any]:
         facts, report = sources.facts_of(context, key), checks.glance(context, key)
         marked = marks.shown(context, key)
     except StudioError as error:
-        return [offered, problem(str(error)) if key else note(_NOTHING), *_nothing()]
+        return [offered, problem(str(error)) if key else note(_NOTHING), *_nothing(key)]
     suggested = sources.free_name(f"{facts.name}-aligned") if checks.can_align(report) else ""
     return [
         offered,
@@ -47,6 +48,7 @@ def data(context: Context, key: str) -> list[Any]:
         checks.flaws(context, key, report),
         marked,
         sources.free_name(f"{facts.name}-marked"),
+        _deletable(key),
     ]
 
 
@@ -56,9 +58,15 @@ def picker(key: str) -> gr.Dropdown:
     return gr.Dropdown(known, value=key if key in [one for _, one in known] else None)
 
 
-def _nothing() -> list[Any]:
+def _nothing(key: str) -> list[Any]:
     hidden, empty = gr.Button(visible=False), gr.Plot(value=None, visible=False)
-    return ["", hidden, hidden, "", empty, "", gr.Column(visible=False), "", "", {}, ""]
+    unaligned = gr.Column(visible=False)
+    return ["", hidden, hidden, "", empty, "", unaligned, "", "", {}, "", _deletable(key)]
+
+
+def _deletable(key: str) -> dict[str, str]:
+    """Return the value of ``delete.js``: a set of the home can be deleted, damaged or not."""
+    return {"set": key} if key in sets(labelled=False) else {}
 
 
 def _plot(report: Report) -> gr.Plot:

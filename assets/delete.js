@@ -1,0 +1,30 @@
+// Deletes a data set of the home, at the second press.
+const root = element.querySelector(".ls-delete");
+const SURE = 4000;
+const button = document.createElement("button");
+button.type = "button";
+root.append(button);
+let clock = 0;
+
+function calm() {
+  clearTimeout(clock);
+  clock = 0;
+  button.textContent = "Delete this data set";
+}
+
+button.addEventListener("click", () => {
+  if (clock) {
+    calm();
+    trigger("remove", {});
+    return;
+  }
+  button.textContent = `Really delete ${props.value.set}?`;
+  clock = setTimeout(calm, SURE);
+});
+
+function paint() {
+  calm();
+  root.hidden = !(props.value || {}).set;
+}
+watch("value", paint);
+paint();
