@@ -98,8 +98,12 @@ def _joined(request: TrainRequest) -> Iterator[bool]:
         dist.init_process_group("gloo", timeout=patience)
     try:
         yield dist.get_rank() == 0
+        # Who leaves while others still talk would look like a failure to them.
+        together.wait()
     finally:
-        dist.destroy_process_group()
+        # All is said and saved by now; how the connection ends is nobody's concern.
+        with suppress(RuntimeError):
+            dist.destroy_process_group()
 
 
 def _read_request(folder: Path) -> TrainRequest:

@@ -31,8 +31,9 @@ def start(folder, count=2):
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
     command += ["--nproc-per-node", str(count), "-m", "studio.training", str(folder)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    return subprocess.Popen(command, env=environment, cwd=paths.REPOSITORY, **quiet)
+    with (folder / "log.txt").open("ab") as log:
+        told = {"stdout": log, "stderr": log}
+        return subprocess.Popen(command, env=environment, cwd=paths.REPOSITORY, **told)
 
 
 def launch(folder):
@@ -84,7 +85,7 @@ def test_several_processes_pause_together_and_go_on_to_the_same_weights(request_
         assert begun.poll() is None
         time.sleep(0.05)
     (paused / STOP).touch()
-    assert begun.wait() == 0
+    assert begun.wait() == 0, (paused / "log.txt").read_text()
     assert json.loads((paused / STATUS).read_text())["state"] == "paused"
     (paused / STOP).unlink()
     launch(paused)
