@@ -25,7 +25,7 @@ def test_only_what_is_meant_for_it_can_be_called_from_outside(blocks):
         *("model_restore", "model_compare", "train", "data_check", "data_label", "jobs", "job"),
         *("train_estimate", "data_take", "data_align", "data_delete", "job_clone", "job_sheet"),
         *("job_stop", "job_resume", "job_save", "job_sample", "job_finish", "job_delete"),
-        *("my_data", "delete_my_data"),
+        *("my_data", "delete_my_data", "transfer", "bank", "bank_save", "bank_delete"),
     }
 
 
