@@ -5,6 +5,7 @@ const button = document.createElement("button");
 button.type = "button";
 root.append(button);
 let clock = 0;
+let shown = "";
 
 function calm() {
   clearTimeout(clock);
@@ -23,8 +24,12 @@ button.addEventListener("click", () => {
 });
 
 function paint() {
-  calm();
-  root.hidden = !(props.value || {}).set;
+  const set = (props.value || {}).set || "";
+  // What is told anew of the same set is no reason to ask again.
+  if (set !== shown) calm();
+  shown = set;
+  root.hidden = !set;
 }
+calm();
 watch("value", paint);
 paint();

@@ -51,6 +51,10 @@ def test_a_zip_becomes_a_model_that_swaps(visit, zipped):
     assert "40 pictures" in visitor.locator("#train-verdict").inner_text()
     # What the set is called after is proposed; all else is one's own.
     assert visitor.locator("#train-attribute input").input_value().startswith("Smiling")
+    # All that follows an upload has been answered when the estimate stands there.
+    visitor.wait_for_function(
+        "/^(?!Measuring)./.test(document.querySelector('#train-estimate').innerText.trim())"
+    )
     choose(visitor, "#train-parent", "from scratch")
     visitor.wait_for_function("document.querySelector('#train-steps input').value === '6000'")
     choose(visitor, "#train-size", "32 pixels")
@@ -125,9 +129,9 @@ def test_marks_outlive_a_reload_and_become_a_set(visit, zipped):
     # It is deleted at the second press.
     delete = visitor.locator("#train-delete button")
     delete.click()
-    visitor.wait_for_selector("#train-delete button:has-text('Really delete odd people?')")
+    visitor.wait_for_selector("#train-delete button:has-text('Really delete odd people')")
     delete.click()
-    visitor.wait_for_selector(".toast-body:has-text('odd people is deleted')")
+    visitor.wait_for_selector(".toast-body:has-text('odd people')")
     visitor.wait_for_function(
         "!/^odd people/.test(document.querySelector('#train-sets input').value)"
     )

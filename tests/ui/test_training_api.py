@@ -38,7 +38,8 @@ def until(condition, seconds=120):
 def train(call, tag, data="", upload=None, **changed):
     asked = {"parent": "", "fields": SMALL, "steps": 6, "batch_size": 4, "size": 32, "seed": 0}
     asked |= {"save_every": 3, "patience": 0, "terms": "Ours.", "device": "cpu"} | changed
-    return call.send("train", "genegan", tag, data, upload, *asked.values(), "fp32")
+    more = ("fp32", 1, False, "", "")
+    return call.send("train", "genegan", tag, data, upload, *asked.values(), *more)
 
 
 @pytest.mark.slow

@@ -144,7 +144,8 @@ def _bind_form(bound: Bound, watch: gr.HTML) -> None:
     context, desk = bound.context, bound.desk
     method, parent, attribute, tag = desk.form[:4]
     for control in (method, parent, attribute):
-        bound.on(control.input, on_settle)
+        # A choice that is made while another one is answered must not be dropped.
+        bound.on(control.input, on_settle, trigger_mode="always_last")
     tag.input(
         guarded(context, on_name), desk.form, desk.name_note, trigger_mode="always_last", **QUICK
     )
