@@ -278,14 +278,15 @@ def test_a_map_is_pointed_at_lassoed_and_walked(atlas):
     pictures.first.click()
     visitor.wait_for_selector(".ls-card:not([hidden])")
     assert card(visitor) == "000017.png"
-    assert pictures.count() == 12
+    there = "document.querySelectorAll('.ls-gallery button').length === {}"
+    visitor.wait_for_function(there.format(12))
     visitor.get_by_role("button", name="Path from here").click()
     pictures.nth(3).click()
     visitor.wait_for_function(
         "document.querySelector('.ls-gallery-title').textContent === 'Decoded along the way'"
     )
     assert card(visitor).startswith("000017.png to ")
-    assert pictures.count() == 9
+    visitor.wait_for_function(there.format(9))
     # A click on nothing decodes what lives there.
     across(visitor, (0.02, 0.02))
     visitor.wait_for_function("document.querySelector('.ls-card strong').textContent[0] === 'W'")
