@@ -4,6 +4,16 @@ Every message says what was given, what is expected and what to do. A programmer
 here: it raises ``ValueError`` or ``TypeError``.
 """
 
+import errno
+
+
+def is_full(error: Exception) -> bool:
+    """Say whether an error means that the disk, or one's share of it, is full."""
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)
+    # What writes tensors keeps the system's number to itself.
+    return "os error 28" in str(error) or "No space left" in str(error)
+
 
 class StudioError(Exception):
     """A mistake that the person at the screen can mend; its message says how."""

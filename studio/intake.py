@@ -1,6 +1,5 @@
 """A person's own pictures as data sets of the home: taken in, checked, aligned and labelled."""
 
-import errno
 import json
 import shutil
 import uuid
@@ -29,7 +28,7 @@ from studio.data.folder import (
 )
 from studio.data.inspect import Report, inspect
 from studio.data.reading import open_picture
-from studio.errors import ConfigError, DataError, FaceError, ImageError
+from studio.errors import ConfigError, DataError, FaceError, ImageError, is_full
 from studio.faces.align import Alignment, crop
 from studio.faces.detect import MOST_OFFSET, EyeRefiner, find_faces, misalignment
 from studio.images import Picture
@@ -40,7 +39,6 @@ SIZE = 128
 MOST_LETTERS = 40
 # Columns that mean something of their own in a table.
 RESERVED = frozenset({"file", "partition", "identity", "alignment", "object", "angle", "class"})
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 Progress = Callable[[int, int], None]
 Stopped = Callable[[], bool]
@@ -492,7 +490,7 @@ def _workshop(name: str) -> Iterator[Path]:
 
 def _refusal(name: str, error: OSError) -> DataError:
     # Visitors have no use for the folders of the machine.
-    if error.errno in _FULL:
+    if is_full(error):
         return DataError(
             f"There is no space left for {name} among your data sets; make room and try again."
         )

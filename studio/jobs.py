@@ -5,7 +5,6 @@ what it does there and works on whether or not anyone looks. One job runs at a t
 the processes hold a lock of the system, and wait in the order of the folders' names.
 """
 
-import errno
 import json
 import os
 import shutil
@@ -22,7 +21,7 @@ from filelock import FileLock
 
 from studio import paths
 from studio.checkpoints import CheckpointStore
-from studio.errors import ConfigError, StudioError, TrainingError
+from studio.errors import ConfigError, StudioError, TrainingError, is_full
 from studio.training import status
 from studio.training.parents import config_of
 from studio.training.request import TrainRequest, check_processes
@@ -141,7 +140,7 @@ def _new_folder(name: str) -> Path:
 
 
 def _refusal(error: OSError) -> ConfigError:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if is_full(error):
         return ConfigError(
             f"There is no space left for a job in {paths.runs()}; make room, such as by deleting "
             "old jobs, and start it again."

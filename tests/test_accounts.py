@@ -17,19 +17,6 @@ def request_(heads_folder):
     return TrainRequest("genegan", "mine", str(heads_folder), fields={"width": 4}, size=32)
 
 
-@pytest.fixture
-def started(monkeypatch):
-    """Start no processes."""
-    told = []
-
-    def start(folder):
-        told.append(folder)
-        write_json(folder / STATUS, {"state": "queued", "pid": os.getpid()})
-
-    monkeypatch.setattr(jobs, "_start", start)
-    return told
-
-
 def test_everything_of_a_user_is_theirs_alone(home, started, request_, make_checkpoint):
     make_checkpoint(tag="everybodys")
     with paths.acting_for("eva"):

@@ -2,7 +2,6 @@
 
 import contextlib
 import csv
-import errno
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,7 +11,7 @@ from typing import Any
 
 from studio import images
 from studio.data.folder import TABLE
-from studio.errors import ConfigError, DataError
+from studio.errors import ConfigError, DataError, is_full
 from studio.images import Picture
 
 BATCH = 64
@@ -186,15 +185,12 @@ class Part:
         except OSError as error:
             with contextlib.suppress(OSError):
                 self._sweep()
-            advice = "make room there" if error.errno in _FULL else "mend that"
+            advice = "make room there" if is_full(error) else "mend that"
             raise DataError(
                 f"{self.folder} cannot be written: {error.strerror or error}. The "
                 f"{self.progress.accepted} pictures before are kept; {advice} and give the same "
                 "command again, which goes on from there."
             ) from error
-
-
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def _file(number: int) -> str:

@@ -1,7 +1,6 @@
 """From a request to a checkpoint: data, stages in order, saving, exact resume."""
 
 import ctypes
-import errno
 import math
 import sys
 import time
@@ -17,7 +16,7 @@ from torch import Tensor
 from studio import courtesy, paths, together
 from studio.checkpoints import Card, CheckpointStore
 from studio.data import loading
-from studio.errors import ConfigError, TrainingError
+from studio.errors import ConfigError, TrainingError, is_full
 from studio.methods.base import FitStage, GradientStage, Objective
 from studio.training.best import Best
 from studio.training.guards import DivergenceError, Guard
@@ -87,20 +86,12 @@ def run(
             return root / request.name
         return session.save_checkpoint(root)
     except (OSError, SafetensorError) as error:
-        if not _is_full(error):
+        if not is_full(error):
             raise
         raise TrainingError(
             f"There is no space left for {folder} ({error}). The run stands at its last save; free "
             "some space and resume it."
         ) from error
-
-
-def _is_full(error: Exception) -> bool:
-    """Say whether an error means that the disk is full."""
-    if isinstance(error, OSError):
-        return error.errno in (errno.ENOSPC, errno.EDQUOT)
-    # What writes tensors keeps the system's number to itself.
-    return "os error 28" in str(error) or "No space left" in str(error)
 
 
 class _Session:
